@@ -135,6 +135,7 @@ export type Host = {
 /*
  * HOST exports from `agent/src/host/process.ts`:
  *   processHost(o: { serverFolder: string; node: string; clock: Clock }): Promise<Host>
- * `node` is the program that runs keepers. It keeps its own things below `<serverFolder>/host/` (0711 at most).
+ * `node` is the program that runs keepers. It keeps its own things below `<serverFolder>/run/` (0711 at most), each process's
+ * identity in a file there, so that the cloud can stop a whole server.
  * The front's entry is `agent/src/front/main.ts <serverFolder>`; it reads machine.json for address and port.
  */
