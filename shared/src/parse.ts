@@ -1,5 +1,6 @@
 import type { Static, TSchema } from 'typebox'
 import { Compile } from 'typebox/compile'
+import { Clean } from 'typebox/value'
 import { Refusal } from './refusal.ts'
 
 /**
@@ -31,5 +32,17 @@ export const jsonParser = <Schema extends TSchema>(schema: Schema, what: string,
       throw new Refusal(code, `${what}: not JSON`, { cause })
     }
     return parse(value)
+  }
+}
+
+/**
+ * Makes the function by which a client reads an answer of this shape. Unlike a message, an answer may come from a newer
+ * server: fields that this schema does not know are left out, what it knows must be there. Compiled when first needed.
+ */
+export const answerParser = <Schema extends TSchema>(schema: Schema, what: string): ((value: unknown) => Static<Schema>) => {
+  let parse: ((value: unknown) => Static<Schema>) | undefined
+  return (value) => {
+    parse ??= parser(schema, what, 'bad_answer')
+    return parse(Clean(schema, structuredClone(value)))
   }
 }
