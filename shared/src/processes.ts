@@ -1,18 +1,12 @@
 import { execFile, spawn } from 'node:child_process'
 import { open, readFile } from 'node:fs/promises'
 import { text } from 'node:stream/consumers'
-import { type Static, Type } from 'typebox'
 import type { Clock } from './clock.ts'
 import { readTextIfThere, writeFileAtomic } from './files.ts'
-import { jsonParser } from './parse.ts'
-
-const ProcessIdentitySchema = Type.Object(
-  { pid: Type.Integer({ minimum: 1 }), startTime: Type.String({ minLength: 1, maxLength: 64 }) },
-  { additionalProperties: false }
-)
+import { Refusal } from './refusal.ts'
 
 /** A process that can be found again: its number alone may be another's by now, with its start time it is nobody else's. */
-export type ProcessIdentity = Readonly<Static<typeof ProcessIdentitySchema>>
+export type ProcessIdentity = { readonly pid: number; readonly startTime: string }
 
 export type StartOptions = {
   readonly command: string
@@ -105,7 +99,27 @@ export const readIdentity = async (file: string): Promise<ProcessIdentity | unde
 export const writeIdentity = (file: string, { pid, startTime }: ProcessIdentity): Promise<void> =>
   writeFileAtomic(file, `${JSON.stringify({ pid, startTime })}\n`)
 
-const parseIdentity = jsonParser(ProcessIdentitySchema, 'a process identity', 'bad_identity')
+// By hand, not by a schema: every pool's keeper imports this file, and a schema compiler would be most of its memory.
+const parseIdentity = (text: string): ProcessIdentity => {
+  let value: unknown
+  try {
+    value = JSON.parse(text)
+  } catch (cause) {
+    throw new Refusal('bad_identity', 'a process identity: not JSON', { cause })
+  }
+  if (!isIdentity(value)) throw new Refusal('bad_identity', 'a process identity: holds no process number and start time')
+  return { pid: value.pid, startTime: value.startTime }
+}
+
+const isIdentity = (value: unknown): value is ProcessIdentity =>
+  typeof value === 'object' &&
+  value !== null &&
+  'pid' in value &&
+  Number.isInteger(value.pid) &&
+  Number(value.pid) > 0 &&
+  'startTime' in value &&
+  typeof value.startTime === 'string' &&
+  value.startTime !== ''
 
 type Seen = { readonly startTime: string; readonly group: number }
 

@@ -17,6 +17,8 @@ export type PoolSpec = {
   /** Environment of the workers, beside HOST, PORT and BERTH_ADJACENT. */
   readonly settings: Settings
   readonly pool: PoolSettings
+  /** A worker that accepts no connection within this time of its start is ended, which counts as a crash: the probe's `startupMs`. */
+  readonly startupMs: number
   readonly identity: PoolIdentity | undefined
   /** HOST of the workers. */
   readonly address: string
