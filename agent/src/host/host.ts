@@ -34,7 +34,11 @@ export type PoolReason = { readonly code: string; readonly message: string }
 
 export type Worker = {
   readonly pid: number
-  /** A worker that is started again gets its predecessor's port while that is free, so that the front's table stays right. */
+  /**
+   * A worker that is started again gets its predecessor's port, so that the front's table stays right without the agent.
+   * A port belongs to its pool until the pool is stopped: no other pool of this server is given it before that, also after
+   * the keeper was killed, or requests of one deployment could reach another.
+   */
   readonly port: number
   /** It accepts connections. */
   readonly ready: boolean
