@@ -1,0 +1,186 @@
+import { type IncomingMessage, type ServerResponse, STATUS_CODES } from 'node:http'
+import type { Duplex, Readable } from 'node:stream'
+import type { Clock } from '@berth/shared/clock'
+import type { Dispatcher } from 'undici'
+import { headersToClient, headersToWorker, type RawHeaders } from './headers.ts'
+import { answerPage, type PageStatus } from './pages.ts'
+import type { Passenger, UpstreamPool, Worker } from './pools.ts'
+import type { Target } from './target.ts'
+
+/** What the table says about a request's target, read afresh at each attempt: a held request follows a swap. */
+export type Destination =
+  | { readonly kind: 'pool'; readonly pool: UpstreamPool }
+  | { readonly kind: 'failed' }
+  | { readonly kind: 'unknown' }
+
+export type ExchangeContext = {
+  readonly find: (target: Target) => Destination
+  readonly clock: Clock
+  /** Our own line in an answer's headers. */
+  readonly via: string
+  /** How long a request may wait for a worker that can be reached. */
+  readonly holdMsMax: number
+}
+
+/** One request and its answer. `tunnel` is there when the client asked for a WebSocket. */
+export type Exchange = {
+  readonly request: IncomingMessage
+  readonly response: ServerResponse
+  readonly target: Target
+  readonly tunnel?: { readonly socket: Duplex; readonly head: Buffer }
+}
+
+/**
+ * Carries one request to a worker and the answer back. As long as no byte of it was sent it is tried until the deadline,
+ * whatever its method; a GET or HEAD of which no byte of an answer came is tried once more.
+ */
+export const carry = (context: ExchangeContext, exchange: Exchange): void => {
+  const { request, response, target, tunnel } = exchange
+  const deadline = context.clock.now().getTime() + context.holdMsMax
+  const hasBody = request.headers['transfer-encoding'] !== undefined || !isZero(request.headers['content-length'])
+  const mayRepeat = (request.method === 'GET' || request.method === 'HEAD') && !hasBody && !tunnel
+  const gone = new AbortController()
+  let repeated = false
+  let abortSent: ((error?: Error) => void) | undefined
+
+  const hangUp = () => {
+    if (gone.signal.aborted) return
+    gone.abort()
+    abortSent?.()
+  }
+  if (tunnel) tunnel.socket.once('close', hangUp)
+  else response.once('close', () => response.writableFinished || hangUp())
+
+  const fail = (status: PageStatus) => {
+    if (!gone.signal.aborted) answerPage(request, response, status)
+  }
+
+  const attempt = (except?: Worker): void => {
+    const destination = context.find(target)
+    if (gone.signal.aborted) return
+    if (destination.kind === 'unknown') fail(404)
+    else if (destination.kind === 'failed' || destination.pool.isFull()) fail(503)
+    else {
+      const worker = destination.pool.pick(except)
+      if (worker) send(destination.pool, worker)
+      else void hold(destination.pool)
+    }
+  }
+
+  const hold = async (pool: UpstreamPool): Promise<void> => {
+    const remainingMs = deadline - context.clock.now().getTime()
+    if (remainingMs <= 0) {
+      fail(503)
+      return
+    }
+    const over = new AbortController()
+    void context.clock.wait(remainingMs, AbortSignal.any([over.signal, gone.signal])).then(() => over.abort())
+    await pool.waitForChange(over.signal)
+    over.abort()
+    attempt()
+  }
+
+  const send = (pool: UpstreamPool, worker: Worker): void => {
+    let isSent = false
+    let isAnswered = false
+    let resumeWorker: (() => void) | undefined
+    const passenger: Passenger = {
+      cut: () => {
+        if (tunnel) tunnel.socket.destroy()
+        else response.destroy()
+        hangUp()
+      }
+    }
+    const leave = () => pool.leave(passenger, worker)
+    pool.board(passenger, worker)
+
+    const options: Dispatcher.DispatchOptions = {
+      // The type lists a few methods; undici sends every token.
+      method: request.method as Dispatcher.HttpMethod,
+      path: target.url,
+      headers: headersToWorker(request, target),
+      // The type forgets iterables, which undici takes.
+      body: hasBody ? (bodyOf(request) as unknown as Readable) : null,
+      upgrade: tunnel ? 'websocket' : null
+    }
+    // undici's plain handler: its newer one parses every header into an object, which costs much of the speed.
+    worker.dispatcher.dispatch(options, {
+      onConnect: (abort) => {
+        isSent = true
+        abortSent = abort
+        if (gone.signal.aborted) abort()
+      },
+      onHeaders: (status, rawHeaders, resume, statusText) => {
+        if (status < 200) return true
+        isAnswered = true
+        resumeWorker = resume
+        response.on('drain', resume)
+        response.writeHead(status, statusText, headersToClient(rawHeaders, context.via))
+        return true
+      },
+      onData: (chunk) => response.write(chunk),
+      onComplete: () => {
+        if (resumeWorker) response.off('drain', resumeWorker)
+        response.end()
+        leave()
+      },
+      onUpgrade: (status, rawHeaders, workerSocket) => {
+        workerSocket.once('close', leave)
+        if (!tunnel || gone.signal.aborted) workerSocket.destroy()
+        else splice(tunnel, workerSocket, status, headersToClient(rawHeaders ?? [], context.via))
+      },
+      onError: (error) => {
+        leave()
+        abortSent = undefined
+        if (gone.signal.aborted) return
+        if (isAnswered) response.destroy()
+        else if (isOurMistake(error)) fail(400)
+        else if (!isSent) {
+          pool.markDown(worker)
+          attempt(worker)
+        } else if (mayRepeat && !repeated) {
+          repeated = true
+          // The worker's other connections may have broken at the same moment; their news is read before we try again.
+          setImmediate(attempt, worker)
+        } else fail(502)
+      }
+    })
+  }
+
+  attempt()
+}
+
+const isZero = (contentLength: string | undefined): boolean => contentLength === undefined || /^0+$/.test(contentLength)
+
+// undici refuses a request whose parts it would not send, before it sends any.
+const isOurMistake = (error: Error): boolean =>
+  'code' in error && (error.code === 'UND_ERR_INVALID_ARG' || error.code === 'UND_ERR_NOT_SUPPORTED')
+
+/**
+ * The body as undici reads it: not before a connection stands, so that a refused connection costs nothing of it. An upload
+ * that the client broke off throws, so that the worker sees a broken one, too, never a short one.
+ */
+async function* bodyOf(request: IncomingMessage): AsyncGenerator<Buffer> {
+  yield* request.iterator({ destroyOnReturn: false })
+}
+
+/** Joins client and worker after a 101; from here on nobody reads what they tell each other. */
+const splice = (
+  { socket, head }: { readonly socket: Duplex; readonly head: Buffer },
+  workerSocket: Duplex,
+  status: number,
+  headers: RawHeaders
+): void => {
+  const lines = [`HTTP/1.1 ${status} ${STATUS_CODES[status] ?? ''}`, 'connection: Upgrade', 'upgrade: websocket']
+  for (let index = 0; index < headers.length; index += 2) lines.push(`${headers[index]}: ${headers[index + 1]}`)
+  socket.write(`${lines.join('\r\n')}\r\n\r\n`, 'latin1')
+  if (head.length > 0) workerSocket.write(head)
+  for (const [from, to] of [
+    [socket, workerSocket],
+    [workerSocket, socket]
+  ] as const) {
+    from.on('error', () => to.destroy())
+    from.on('close', () => to.destroy())
+    from.pipe(to)
+  }
+}

@@ -1,0 +1,179 @@
+import { createServer, type IncomingMessage, type Server, ServerResponse } from 'node:http'
+import type { AddressInfo, Socket } from 'node:net'
+import type { Duplex } from 'node:stream'
+import type { Clock } from '@berth/shared/clock'
+import type { FrontRoute, FrontTable } from '../host/host.ts'
+import { carry, type Destination, type Exchange } from './exchange.ts'
+import { answerPage } from './pages.ts'
+import { type UpstreamPool, upstreamPool } from './pools.ts'
+import { arrangeRoutes, findRoute } from './table.ts'
+import { isReserved, readTarget, type Target } from './target.ts'
+
+/** Requests under way, per deployment and release; those of a release that is no longer routed are listed until they ended. */
+export type FrontStats = {
+  readonly requests: number
+  readonly pools: readonly {
+    readonly deployment: string
+    readonly release: string
+    readonly routed: boolean
+    readonly inFlight: number
+  }[]
+}
+
+/** The front without its disk and control socket: accepts, routes, carries. */
+export type Front = {
+  /** One synchronous assignment: a request finds the whole old table or the whole new one. */
+  readonly swap: (table: FrontTable) => void
+  readonly setReady: (ready: boolean) => void
+  readonly stats: () => FrontStats
+  /** Breaks off what is under way on a release that is not routed; answers whether it was not. */
+  readonly cut: (deployment: string, release: string) => boolean
+  /** Whether each route that should work can reach a worker. */
+  readonly isReachable: () => Promise<boolean>
+  readonly listen: (address: { readonly host: string; readonly port: number }) => Promise<AddressInfo>
+  /** From now on every answer is its connection's last, and the health path says 503. Resolves when nobody is connected. */
+  readonly drain: (lingerMsMax: number) => Promise<void>
+}
+
+const holdMsMax = 30_000
+const serverOptions = {
+  keepAliveTimeout: 75_000,
+  headersTimeout: 30_000,
+  // An upload may take as long as it takes; only its headers may not.
+  requestTimeout: 0,
+  maxHeaderSize: 32 * 1024,
+  requireHostHeader: true,
+  insecureHTTPParser: false,
+  noDelay: true
+}
+
+/** Makes a front that listens nowhere yet and knows no route. */
+export const createFront = ({ server: name, clock }: { readonly server: string; readonly clock: Clock }): Front => {
+  let routes = arrangeRoutes<Destination>([], () => ({ kind: 'unknown' }))
+  let pools: ReadonlyMap<string, UpstreamPool> = new Map()
+  const retiring = new Set<UpstreamPool>()
+  let requests = 0
+  let isReady = false
+  let isDraining = false
+
+  const unknown: Destination = { kind: 'unknown' }
+  const find = (target: Target): Destination => findRoute(routes, target.hostName, target.path) ?? unknown
+  const context = { find, clock, via: `1.1 ${name}`, holdMsMax }
+
+  const handle = (exchange: Omit<Exchange, 'target'>): void => {
+    const { request, response } = exchange
+    const target = readTarget(request.url ?? '', request.rawHeaders)
+    if (isDraining) response.shouldKeepAlive = false
+    if (!target) answerPage(request, response, 400)
+    else if (isReserved(target.path)) answerReserved(request, response, target.path)
+    else if (!hasPlainCoding(request)) answerPage(request, response, 501)
+    else {
+      requests++
+      carry(context, { ...exchange, target })
+    }
+  }
+
+  const answerReserved = (request: IncomingMessage, response: ServerResponse, path: string): void => {
+    if (path === '/.berth/ready') {
+      const status = isReady && !isDraining ? 200 : 503
+      response.writeHead(status, { 'content-type': 'text/plain', 'cache-control': 'no-store' })
+      response.end(request.method === 'HEAD' ? undefined : status === 200 ? 'ready\n' : 'not ready\n')
+    } else answerPage(request, response, 404)
+  }
+
+  const server = createServer(
+    { ...serverOptions, shouldUpgradeCallback: ({ headers, method }) => method === 'GET' && isWebSocket(headers.upgrade) },
+    (request, response) => handle({ request, response })
+  )
+  // Node drops headers above its own limit of a number without a word; the limit in bytes is enough.
+  server.maxHeadersCount = 0
+  server.on('upgrade', (request: IncomingMessage, socket: Duplex, head: Buffer) =>
+    handle({ request, response: responseOn(request, socket), tunnel: { socket, head } })
+  )
+
+  return {
+    swap: (table) => {
+      const next = new Map<string, UpstreamPool>()
+      const destinationOf = (route: FrontRoute): Destination => {
+        if (route.failed || route.upstreams.length === 0) return { kind: 'failed' }
+        const key = keyOf(route)
+        const pool = next.get(key) ?? pools.get(key) ?? upstreamPool(route, { clock })
+        next.set(key, pool)
+        return { kind: 'pool', pool }
+      }
+      const before = pools
+      routes = arrangeRoutes(table.routes, destinationOf)
+      pools = next
+      for (const [key, pool] of before) {
+        if (next.has(key)) continue
+        retiring.add(pool)
+        void pool.retire().then(() => retiring.delete(pool))
+      }
+    },
+    setReady: (ready) => {
+      isReady = ready
+    },
+    stats: () => ({
+      requests,
+      pools: [...[...pools.values()].map((pool) => statsOf(pool, true)), ...[...retiring].map((pool) => statsOf(pool, false))]
+    }),
+    cut: (deployment, release) => {
+      const isPool = (pool: UpstreamPool) => pool.deployment === deployment && pool.release === release
+      if ([...pools.values()].some(isPool)) return false
+      for (const pool of [...retiring].filter(isPool)) pool.cut()
+      return true
+    },
+    isReachable: async () => !(await Promise.all([...pools.values()].map((pool) => pool.isReachable()))).includes(false),
+    listen: (address) => listenOn(server, address),
+    drain: async (lingerMsMax) => {
+      isDraining = true
+      await untilEmpty(server, clock, lingerMsMax)
+      const closed = new Promise<void>((resolve) => server.close(() => resolve()))
+      server.closeIdleConnections()
+      await closed
+    }
+  }
+}
+
+const keyOf = ({ deployment, release, upstreams, queueLength }: FrontRoute): string =>
+  JSON.stringify([deployment, release, queueLength, upstreams.map(({ host, port }) => [host, port])])
+
+const statsOf = ({ deployment, release, inFlight }: UpstreamPool, routed: boolean) => ({ deployment, release, routed, inFlight })
+
+const isWebSocket = (upgrade: string | undefined): boolean => upgrade?.toLowerCase() === 'websocket'
+
+// Another coding than `chunked` would be lost on the way, as codings belong to one hop.
+const hasPlainCoding = ({ headers }: IncomingMessage): boolean => {
+  const coding = headers['transfer-encoding']
+  return coding === undefined || coding.toLowerCase() === 'chunked'
+}
+
+/** An answer on a connection that Node already gave up to an upgrade: for when there will be none. */
+const responseOn = (request: IncomingMessage, socket: Duplex): ServerResponse => {
+  const response = new ServerResponse(request)
+  response.shouldKeepAlive = false
+  // Every connection of this server is a TCP socket.
+  response.assignSocket(socket as Socket)
+  response.once('finish', () => {
+    response.detachSocket(socket as Socket) // as above
+    socket.end()
+  })
+  socket.on('error', () => socket.destroy())
+  return response
+}
+
+const listenOn = (server: Server, { host, port }: { readonly host: string; readonly port: number }): Promise<AddressInfo> =>
+  new Promise((resolve, reject) => {
+    server.once('error', reject)
+    server.listen({ host, port, backlog: 1024 }, () => {
+      server.off('error', reject)
+      resolve(server.address() as AddressInfo) // a TCP server's address is never a path
+    })
+  })
+
+// The balancer needs a moment to learn that we want no new connections; until then a closed port would be a failed request.
+const untilEmpty = async (server: Server, clock: Clock, lingerMsMax: number): Promise<void> => {
+  const deadline = clock.now().getTime() + lingerMsMax
+  const connections = () => new Promise<number>((resolve) => server.getConnections((_, count) => resolve(count ?? 0)))
+  while ((await connections()) > 0 && clock.now().getTime() < deadline) await clock.wait(50)
+}
