@@ -53,7 +53,7 @@ export const mayOnTables: Record<ServiceRole, Readonly<Record<string, readonly C
     applications: ['select'],
     versions: ['select'],
     builds: ['select'],
-    sites: ['select', 'update'],
+    sites: ['select'],
     host_names: ['select'],
     deployments: ['select', 'update'],
     schedule_items: ['select', 'insert', 'update'],
@@ -67,7 +67,7 @@ export const mayOnTables: Record<ServiceRole, Readonly<Record<string, readonly C
   },
   berth_provisioner: {
     subscriptions: ['select'],
-    sites: ['select', 'update'],
+    sites: ['select'],
     host_names: ['select'],
     fleets: ['select', 'insert', 'update', 'delete'],
     servers: ['select', 'insert', 'update', 'delete'],

@@ -1,0 +1,64 @@
+import { changedMax, type Head } from '@berth/shared/desired'
+import { Refusal } from '@berth/shared/refusal'
+import type { Body } from '../desired/render.ts'
+
+/** How long a head is believed, when a writer signs it again, and how little validity makes it sign at once. */
+export const validityMs = 24 * 60 * 60_000
+export const signedAgainAfterMs = 10 * 60_000
+const validityLeftMsMin = 23 * 60 * 60_000
+
+/** A head that stands in the store, and what is known to lie there because of it. */
+export type Base = {
+  readonly head: Head
+  readonly etag: string
+  /** Digests of the per-site objects of its index; nothing when the index could not be read and everything is put again. */
+  readonly sites: ReadonlySet<string> | undefined
+}
+
+/** Whether a head must be signed anew though nothing changed. */
+export const needsSigning = (head: Head, now: Date): boolean =>
+  now.getTime() - Date.parse(head.signedAt) >= signedAgainAfterMs ||
+  Date.parse(head.validUntil) - now.getTime() < validityLeftMsMin
+
+/**
+ * The head to put over `base`, or nothing when `base` says it already. The generation is the head's own plus one, never a number
+ * of the database; the same body keeps its generation. A revision below the head's is an old database: refused.
+ */
+export const nextHead = (base: Base | undefined, { fleet, revision, recorded, body, root, now }: NextHead): Head | undefined => {
+  if (base && revision < base.head.revision)
+    throw new Refusal(
+      'old_database',
+      `fleet ${fleet}: the database is at revision ${revision}, its head at ${base.head.revision}. No head was written: this is an older database.`
+    )
+  if (!base && recorded > 0)
+    throw new Refusal(
+      'head_missing',
+      `fleet ${fleet}: its head of generation ${recorded} is gone from the object store. None was written: an operator must say that it is lost for good.`
+    )
+  const isSame = base !== undefined && base.head.digest === body.index.digest
+  if (isSame && base.head.revision === revision && base.sites !== undefined && !needsSigning(base.head, now)) return undefined
+
+  return {
+    fleet,
+    generation: base === undefined ? 1 : base.head.generation + (isSame ? 0 : 1),
+    digest: body.index.digest,
+    revision,
+    signedAt: now.toISOString(),
+    validUntil: new Date(now.getTime() + validityMs).toISOString(),
+    root,
+    changed: isSame ? base.head.changed : newSites(base, body).slice(0, changedMax)
+  }
+}
+export type NextHead = {
+  readonly fleet: string
+  readonly revision: number
+  /** The last generation that the database knows of. */
+  readonly recorded: number
+  readonly body: Body
+  readonly root: number
+  readonly now: Date
+}
+
+/** Digests of the per-site objects that the base's index does not name. */
+export const newSites = (base: Base | undefined, body: Body): string[] =>
+  [...new Set(body.sites.map(({ digest }) => digest))].filter((digest) => !base?.sites?.has(digest))
