@@ -139,7 +139,6 @@ CREATE TABLE "idempotency_keys" (
 	"key" uuid NOT NULL,
 	"route" text NOT NULL,
 	"request_digest" text NOT NULL,
-	"status" integer NOT NULL,
 	"response" jsonb,
 	"replay_refusal" text,
 	"created_at" timestamp (3) with time zone DEFAULT now() NOT NULL,
@@ -318,7 +317,6 @@ ALTER TABLE "versions" ADD CONSTRAINT "versions_application" FOREIGN KEY ("subsc
 CREATE UNIQUE INDEX "one_open_operation_per_deployment" ON "operations" USING btree ("deployment_id") WHERE state in ('queued', 'preparing', 'switching');--> statement-breakpoint
 CREATE INDEX "operations_of_deployment" ON "operations" USING btree ("deployment_id","created_at");--> statement-breakpoint
 CREATE INDEX "audit_entries_of_subscription" ON "audit_entries" USING btree ("subscription_id","id");--> statement-breakpoint
-CREATE INDEX "idempotency_keys_by_age" ON "idempotency_keys" USING btree ("created_at");--> statement-breakpoint
 CREATE INDEX "releases_of_deployment" ON "releases" USING btree ("deployment_id","created_at");--> statement-breakpoint
 CREATE INDEX "releases_by_status" ON "releases" USING btree ("status","created_at");--> statement-breakpoint
 CREATE INDEX "schedule_items_of_deployment" ON "schedule_items" USING btree ("deployment_id","starts_at");--> statement-breakpoint

@@ -3,7 +3,6 @@ import {
   bigserial,
   customType,
   index,
-  integer,
   jsonb,
   pgPolicy,
   pgRole,
@@ -83,11 +82,10 @@ export const idempotencyKeys = pgTable(
     key: uuid('key').notNull(),
     route: text('route').notNull(),
     requestDigest: text('request_digest').notNull(),
-    status: integer('status').notNull(),
     /** Null where the answer held something that is handed out once only: then a replay is refused with `replayRefusal`. */
     response: jsonb('response').$type<unknown>(),
     replayRefusal: text('replay_refusal'),
     createdAt: instant('created_at').notNull().defaultNow()
   },
-  (t) => [primaryKey({ columns: [t.userId, t.key] }), index('idempotency_keys_by_age').on(t.createdAt)]
+  (t) => [primaryKey({ columns: [t.userId, t.key] })]
 )
