@@ -170,15 +170,6 @@ AS $$
   FROM observed_servers o WHERE o.fleet_id = of_fleet ORDER BY o.server
 $$;
 --> statement-breakpoint
--- For changes of the API that show in what a fleet's servers shall run: the fleet's row is locked until they commit, so that the
--- order of revisions is the order of what is rendered.
-CREATE FUNCTION raise_revision_of_site(of_site uuid) RETURNS void
-LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path = public, pg_temp
-AS $$
-  UPDATE fleets SET revision = revision + 1
-  WHERE id = (SELECT fleet_id FROM sites WHERE id = of_site AND subscription_id = current_setting('app.subscription_id')::uuid)
-$$;
+REVOKE ALL ON FUNCTION user_subscriptions(uuid), platform_subscriptions(), observed_deployments(uuid), fleet_reports(text) FROM PUBLIC;
 --> statement-breakpoint
-REVOKE ALL ON FUNCTION user_subscriptions(uuid), platform_subscriptions(), observed_deployments(uuid), fleet_reports(text), raise_revision_of_site(uuid) FROM PUBLIC;
---> statement-breakpoint
-GRANT EXECUTE ON FUNCTION user_subscriptions(uuid), platform_subscriptions(), observed_deployments(uuid), fleet_reports(text), raise_revision_of_site(uuid) TO berth_api;
+GRANT EXECUTE ON FUNCTION user_subscriptions(uuid), platform_subscriptions(), observed_deployments(uuid), fleet_reports(text) TO berth_api;
