@@ -1,7 +1,4 @@
 import { readdir, readFile, readlink } from 'node:fs/promises'
-import { join } from 'node:path'
-import { isAlive, type ProcessIdentity, readIdentity, signalProcess } from '@berth/shared/processes'
-import { eventually } from '@berth/shared/testing/eventually'
 
 /** A process found alive, and why it belongs to the folder that was asked for. */
 export type FoundProcess = { readonly pid: number; readonly command: string; readonly because: string }
@@ -31,21 +28,4 @@ const lookFor = async (folder: string, pid: number): Promise<FoundProcess | unde
         ? 'working folder'
         : undefined
   return because && { pid, command: command.replaceAll('\0', ' ').trim(), because }
-}
-
-/** Every identity file below a folder, with the process it names, alive or not. */
-export const findIdentities = async (folder: string): Promise<{ file: string; identity: ProcessIdentity }[]> => {
-  const entries = await readdir(folder, { recursive: true, withFileTypes: true }).catch(() => [])
-  const files = entries
-    .filter((entry) => entry.isFile() && entry.name.endsWith('.json'))
-    .map((entry) => join(entry.parentPath, entry.name))
-  const read = await Promise.all(files.map(async (file) => ({ file, identity: await readIdentity(file).catch(() => undefined) })))
-  return read.flatMap(({ file, identity }) => (identity ? [{ file, identity }] : []))
-}
-
-/** Kill -9, and wait until it is gone. Answers false when it was gone before. */
-export const killHard = async (identity: ProcessIdentity): Promise<boolean> => {
-  const sent = await signalProcess(identity, 'SIGKILL')
-  await eventually(async () => !(await isAlive(identity)), { what: `the end of process ${identity.pid}`, everyMs: 2 })
-  return sent
 }
