@@ -14,7 +14,7 @@ const Route = Type.Object(
     deployment: Uuid,
     release: Digest,
     upstreams: Type.Array(Upstream, { maxItems: 64 }),
-    queueLength: Type.Integer({ minimum: 0, maximum: 65_535 }),
+    queueLength: Type.Integer({ minimum: 1, maximum: 65_535 }),
     failed: Type.Optional(Type.Boolean())
   },
   { additionalProperties: false }
