@@ -1,0 +1,101 @@
+import { mkdir, readdir, rm } from 'node:fs/promises'
+import { join } from 'node:path'
+import type { BirthRecord, MachineIdentity } from '@berth/shared/birth'
+import { canonicalJson } from '@berth/shared/canonical'
+import { readTextIfThere, writeFileAtomic } from '@berth/shared/files'
+import type { ProcessIdentity } from '@berth/shared/processes'
+import { Refusal } from '@berth/shared/refusal'
+import { fleetKeyName } from '@berth/shared/release'
+
+/** Where things lie in one server's folder, which stands for its disk. */
+export const serverPaths = (folder: string) => ({
+  birth: join(folder, 'birth.json'),
+  machine: join(folder, 'machine.json'),
+  keys: join(folder, 'keys'),
+  run: join(folder, 'run'),
+  logs: join(folder, 'logs'),
+  identity: (service: string) => join(folder, 'run', `${service}.json`),
+  log: (service: string) => join(folder, 'logs', `${service}.log`)
+})
+
+/**
+ * Makes a server's folder whole; what is there already stays. `birth.json` comes last: a folder that has it was finished.
+ * Workers of other users pass through the folder to what is theirs, and may not list it.
+ */
+export const makeServerFolder = async (
+  folder: string,
+  { birth, machine, keysFolder }: { readonly birth: BirthRecord; readonly machine: MachineIdentity; readonly keysFolder: string }
+): Promise<void> => {
+  const paths = serverPaths(folder)
+  await mkdir(folder, { recursive: true, mode: 0o711 })
+  await mkdir(paths.run, { recursive: true, mode: 0o711 })
+  for (const closed of [paths.keys, paths.logs]) await mkdir(closed, { recursive: true, mode: 0o700 })
+  await copyKey({ folder, keysFolder, fleet: birth.fleet })
+  await writeFileAtomic(paths.machine, canonicalJson(machine))
+  await writeFileAtomic(paths.birth, canonicalJson(birth))
+}
+
+/** Gives a server its fleet's key as it is now, and no other: a key that was disabled is disabled here too. */
+export const copyKey = async ({
+  folder,
+  keysFolder,
+  fleet
+}: {
+  readonly folder: string
+  readonly keysFolder: string
+  readonly fleet: string
+}): Promise<void> => {
+  const name = `${fleetKeyName(fleet)}.key.json`
+  const key = await readTextIfThere(join(keysFolder, name))
+  if (key === undefined)
+    throw new Refusal('no_fleet_key', `the fleet ${fleet} has no key ${name} yet; its servers are born when it has`)
+  const copy = join(serverPaths(folder).keys, name)
+  if ((await readTextIfThere(copy)) !== key) await writeFileAtomic(copy, key, 0o600)
+}
+
+/** Whether the server still has its disk. */
+export const hasFolder = async (folder: string): Promise<boolean> =>
+  (await readTextIfThere(serverPaths(folder).birth)) !== undefined
+
+export const removeServerFolder = (folder: string): Promise<void> => rm(folder, { recursive: true, force: true })
+
+/** A process that a server's folder tells of, and the file that tells of it. */
+export type RecordedProcess = ProcessIdentity & { readonly file: string }
+
+/** Every process recorded anywhere under the server's `run/`, whoever wrote it. */
+export const readProcesses = async (folder: string): Promise<RecordedProcess[]> => {
+  const { run } = serverPaths(folder)
+  const files = await readdir(run, { recursive: true, withFileTypes: true }).catch(emptyWhenMissing)
+  const found = await Promise.all(
+    files
+      .filter((file) => file.isFile() && file.name.endsWith('.json') && !file.name.startsWith('.'))
+      .map(async ({ parentPath, name }) => {
+        const file = join(parentPath, name)
+        const text = await readTextIfThere(file)
+        return text === undefined ? [] : identitiesIn(text).map((identity) => ({ ...identity, file }))
+      })
+  )
+  return found.flat()
+}
+
+/** The identities in a JSON text, at whatever depth: keepers and workers write more beside them. */
+const identitiesIn = (text: string): ProcessIdentity[] => {
+  const walk = (value: unknown): ProcessIdentity[] => {
+    if (typeof value !== 'object' || value === null) return []
+    const { pid, startTime } = value as { pid?: unknown; startTime?: unknown } // read from unknown JSON, checked right here
+    const own =
+      Number.isSafeInteger(pid) && Number(pid) > 1 && typeof startTime === 'string' ? [{ pid: Number(pid), startTime }] : []
+    return [...own, ...Object.values(value).flatMap(walk)]
+  }
+  try {
+    return walk(JSON.parse(text))
+  } catch {
+    // Not JSON, so it tells of no process.
+    return []
+  }
+}
+
+const emptyWhenMissing = (error: unknown): [] => {
+  if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return []
+  throw error
+}
