@@ -33,6 +33,7 @@ export type PoolSpec = {
 export type PoolReason = { readonly code: string; readonly message: string }
 
 export type Worker = {
+  /** 0 while it is being started again: its port stays in the list, and in the table, where the front holds requests for it. */
   readonly pid: number
   /**
    * A worker that is started again gets its predecessor's port, so that the front's table stays right without the agent.
@@ -104,7 +105,7 @@ export type ProbeRequest = {
   /** Good answers in a row that each worker must give. */
   readonly count: number
   readonly timeoutMs: number
-  /** A bad answer, or none, is asked again until then; a pool that was given up ends the probe at once. */
+  /** How long all of it may take: a bad answer, or none, is asked again until then; a pool that was given up ends the probe at once. */
   readonly deadlineMs: number
 }
 
@@ -142,6 +143,6 @@ export type Host = {
  * HOST exports from `agent/src/host/process.ts`:
  *   processHost(o: { serverFolder: string; node: string; clock: Clock }): Promise<Host>
  * `node` is the program that runs keepers. It keeps its own things below `<serverFolder>/run/` (0711 at most), each process's
- * identity in a file there, so that the cloud can stop a whole server.
+ * identity in a file there, so that the cloud can stop a whole server: `run/pools/<deployment>/<release>/*.process.json`, keepers' and workers'.
  * The front's entry is `agent/src/front/main.ts <serverFolder>`; it reads machine.json for address and port.
  */
