@@ -37,6 +37,7 @@ export type Facts = {
   /** Nothing for a disable, and for an enable of what never ran. */
   readonly release: ReleaseFacts | undefined
   readonly placed: boolean
+  readonly disabled: boolean
   /** The deployment has a warm release to go back to. */
   readonly warm: boolean
   readonly members: readonly MemberFacts[]
@@ -114,8 +115,12 @@ export const bake = (
   return bakeUntilMs !== undefined && nowMs >= bakeUntilMs ? { kind: 'end' } : { kind: 'wait' }
 }
 
-const start = (operation: Operation, { release, placed }: Facts, nowMs: number): Step => {
-  if (operation.kind === 'disable' || release === undefined) return { kind: 'switch' }
+const start = (operation: Operation, { release, placed, disabled }: Facts, nowMs: number): Step => {
+  if (operation.kind === 'disable' || (operation.kind === 'enable' && release === undefined)) return { kind: 'switch' }
+  if (release === undefined)
+    return failed('release_missing', 'The release of this operation does not exist. Nothing was changed.')
+  if (disabled && operation.kind !== 'enable')
+    return failed('deployment_disabled', 'The deployment is disabled. Nothing was changed; enable it and deploy again.')
   if (release.status === 'failed')
     return failed('package_failed', `The package could not be made: ${release.reason ?? 'no reason was recorded'}.`)
   if (release.status === 'packaged') return needsPreparing(operation, release) ? { kind: 'prepare' } : { kind: 'switch' }

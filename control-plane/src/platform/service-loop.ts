@@ -1,4 +1,6 @@
 import type { Clock } from '@berth/shared/clock'
+import { Refusal } from '@berth/shared/refusal'
+import { DrizzleQueryError } from 'drizzle-orm/errors'
 
 /** How a service says what happened. Entries never hold secrets or a library's text beyond an error's message. */
 export type LogEntry = {
@@ -63,19 +65,20 @@ export const sayOnce = ({ service, log }: { readonly service: string; readonly l
   const failing = new Map<string, string>()
   return {
     failed: (what: string, error: unknown): void => {
-      const message = messageOf(error)
+      const { message } = reasonOf(error)
       if (failing.get(what) === message) return
       failing.set(what, message)
-      log({ service, level: 'error', message: `${what} failed and will be tried again: ${message}`, error })
+      const stack = error instanceof Refusal ? {} : { stack: reasonOf(error).stack }
+      log({ service, level: 'error', message: `${what} failed and will be tried again: ${message}`, ...stack })
     },
     well: (what: string): void => {
       if (failing.delete(what)) log({ service, level: 'info', message: `${what} works again` })
-    },
-    /** Forgets what is no longer tried. */
-    keepOnly: (whats: ReadonlySet<string>): void => {
-      for (const what of failing.keys()) if (!whats.has(what)) failing.delete(what)
     }
   }
 }
 
-const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error))
+/** A query's error carries its parameters, which may be a tenant's; PostgreSQL's own words are enough. */
+const reasonOf = (error: unknown): Error => {
+  if (error instanceof DrizzleQueryError && error.cause) return error.cause
+  return error instanceof Error ? error : new Error(String(error))
+}

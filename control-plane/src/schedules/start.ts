@@ -1,5 +1,5 @@
 import { Refusal } from '@berth/shared/refusal'
-import { eq, sql } from 'drizzle-orm'
+import { and, eq, isNotNull, isNull, ne, sql } from 'drizzle-orm'
 import { deployments } from '../deployments/schema.ts'
 import { operations } from '../operations/schema.ts'
 import { firstStep, supersedeOpen } from '../operations/steps.ts'
@@ -42,6 +42,18 @@ export const startItem = async (
       .returning({ id: operations.id })
   )
   await tx.update(scheduleItems).set({ activatedAt: sql`now()`, operationId: operation.id }).where(eq(scheduleItems.id, id))
+  // A successor's start is its predecessor's end.
+  await tx
+    .update(scheduleItems)
+    .set({ endedAt: sql`now()` })
+    .where(
+      and(
+        eq(scheduleItems.deploymentId, deploymentId),
+        ne(scheduleItems.id, id),
+        isNotNull(scheduleItems.activatedAt),
+        isNull(scheduleItems.endedAt)
+      )
+    )
   await hint(tx, 'sealer')
   await hint(tx, 'writer')
   return { releaseId: release.id, operationId: operation.id }

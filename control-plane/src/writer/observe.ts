@@ -1,0 +1,86 @@
+import { layout } from '@berth/shared/layout'
+import { getIfChanged } from '@berth/shared/objects/bytes'
+import type { Objects } from '@berth/shared/objects/objects'
+import { type Observed, observedBytesMax, parseObserved } from '@berth/shared/observed'
+import { Refusal } from '@berth/shared/refusal'
+import { and, eq, notInArray, sql } from 'drizzle-orm'
+import { observedServers } from '../fleets/schema.ts'
+import { type Db, inTransaction } from '../platform/database.ts'
+import type { sayOnce } from '../platform/service-loop.ts'
+
+export type Reports = ReadonlyMap<string, Observed>
+type Seen = { readonly etag: string; readonly report: Observed | undefined }
+type Fresh = { readonly server: string; readonly etag: string; readonly report: Observed; readonly reportedAt: Date }
+
+/** Reads what a fleet's servers say of themselves, asks only for what changed, and keeps it in the database for those who look. */
+export const makeObserver = ({
+  db,
+  objects,
+  says
+}: {
+  readonly db: Db
+  readonly objects: Objects
+  readonly says: ReturnType<typeof sayOnce>
+}) => {
+  const seen = new Map<string, Map<string, Seen>>()
+
+  /** One look at one server; a report that is too large, malformed or about somebody else is left aside, whoever wrote it. */
+  const look = async (fleet: string, server: string, known: Map<string, Seen>): Promise<Fresh | undefined> => {
+    const what = `the report of server ${server}`
+    try {
+      const answer = await getIfChanged(objects, layout.observed(fleet, server), known.get(server)?.etag, {
+        bytesMax: observedBytesMax
+      })
+      if (answer.kind !== 'found') return undefined
+      // Read once, good or bad: what was refused stays refused until it is replaced.
+      known.set(server, { etag: answer.etag, report: known.get(server)?.report })
+      const report = parseObserved(answer.bytes)
+      if (report.fleet !== fleet || report.server !== server)
+        throw new Refusal('bad_report', `server ${server} reported as ${report.server} of fleet ${report.fleet}`)
+      known.set(server, { etag: answer.etag, report })
+      says.well(what)
+      return { server, etag: answer.etag, report, reportedAt: answer.lastModified }
+    } catch (error) {
+      if (!(error instanceof Refusal)) throw error
+      says.failed(what, error)
+      return undefined
+    }
+  }
+
+  return {
+    /** What the fleet's servers said last. */
+    reportsOf: (fleet: string): Reports =>
+      new Map([...(seen.get(fleet) ?? [])].flatMap(([server, { report }]) => (report ? [[server, report]] : []))),
+
+    /** Looks at every member once. Answers whether anybody said something new. */
+    observe: async (fleet: string, members: readonly string[]): Promise<boolean> => {
+      const known = seen.get(fleet) ?? new Map<string, Seen>()
+      seen.set(fleet, known)
+      let gone = false
+      for (const server of known.keys()) if (!members.includes(server)) gone = known.delete(server)
+      const fresh = (await Promise.all(members.map((server) => look(fleet, server, known)))).filter((one) => one !== undefined)
+      if (fresh.length > 0 || gone) {
+        await keep(db, fleet, members, fresh).catch((error) => {
+          // Ask again for what could not be kept.
+          for (const { server } of fresh) known.delete(server)
+          throw error
+        })
+      }
+      return fresh.length > 0 || gone
+    }
+  }
+}
+
+const keep = (db: Db, fleet: string, members: readonly string[], fresh: readonly Fresh[]): Promise<void> =>
+  inTransaction(db, async (tx) => {
+    const left = members.length > 0 ? [notInArray(observedServers.server, [...members])] : []
+    await tx.delete(observedServers).where(and(eq(observedServers.fleetId, fleet), ...left))
+    if (fresh.length === 0) return
+    await tx
+      .insert(observedServers)
+      .values(fresh.map((one) => ({ fleetId: fleet, ...one })))
+      .onConflictDoUpdate({
+        target: [observedServers.fleetId, observedServers.server],
+        set: { etag: sql`excluded.etag`, report: sql`excluded.report`, reportedAt: sql`excluded.reported_at` }
+      })
+  })
