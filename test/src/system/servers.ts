@@ -106,5 +106,5 @@ const living = async (file: string, what: string): Promise<ProcessIdentity> => {
 /** The connections that the balancer lost with a server that died. */
 export const abortedConnections = async (system: System): Promise<AbortedConnection[]> => {
   const answer = parseAborted(await callControl(system.ready().supervisorSocket, 'GET', '/aborted'))
-  return answer.map(({ at, clientPort, server }) => ({ at: Date.parse(at), clientPort, server }))
+  return answer.map(({ at, clientPort, server }) => ({ at, clientPort, server }))
 }
