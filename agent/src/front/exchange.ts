@@ -9,7 +9,7 @@ import type { Target } from './target.ts'
 
 /** What the table says about a request's target, read afresh at each attempt: a held request follows a swap. */
 export type Destination =
-  | { readonly kind: 'pool'; readonly pool: UpstreamPool }
+  | { readonly kind: 'pool'; readonly pool: UpstreamPool; readonly path: string }
   | { readonly kind: 'failed' }
   | { readonly kind: 'unknown' }
 
@@ -62,7 +62,7 @@ export const carry = (context: ExchangeContext, exchange: Exchange): void => {
     else if (destination.kind === 'failed' || destination.pool.isFull()) fail(503)
     else {
       const worker = destination.pool.pick(except)
-      if (worker) send(destination.pool, worker)
+      if (worker) send(destination.pool, worker, destination.path)
       else void hold(destination.pool)
     }
   }
@@ -80,7 +80,7 @@ export const carry = (context: ExchangeContext, exchange: Exchange): void => {
     attempt()
   }
 
-  const send = (pool: UpstreamPool, worker: Worker): void => {
+  const send = (pool: UpstreamPool, worker: Worker, path: string): void => {
     let isSent = false
     let isAnswered = false
     let resumeWorker: (() => void) | undefined
@@ -98,7 +98,7 @@ export const carry = (context: ExchangeContext, exchange: Exchange): void => {
       // The type lists a few methods; undici sends every token.
       method: request.method as Dispatcher.HttpMethod,
       path: target.url,
-      headers: headersToWorker(request, target),
+      headers: headersToWorker(request, target, path),
       // The type forgets iterables, which undici takes.
       body: hasBody ? (bodyOf(request) as unknown as Readable) : null,
       upgrade: tunnel ? 'websocket' : null

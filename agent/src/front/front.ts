@@ -99,7 +99,7 @@ export const createFront = ({ server: name, clock }: { readonly server: string; 
         const key = keyOf(route)
         const pool = next.get(key) ?? pools.get(key) ?? upstreamPool(route, { clock })
         next.set(key, pool)
-        return { kind: 'pool', pool }
+        return { kind: 'pool', pool, path: route.path }
       }
       const before = pools
       routes = arrangeRoutes(table.routes, destinationOf)

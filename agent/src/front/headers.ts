@@ -9,8 +9,11 @@ const forwardedPrefix = 'x-forwarded-'
 /** Headers as HTTP has them: name, value, name, value. */
 export type RawHeaders = string[]
 
-/** The headers of a request as a worker gets them. The client's word about other hops is replaced by ours. */
-export const headersToWorker = (request: IncomingMessage, target: Target): RawHeaders => {
+/**
+ * The headers of a request as a worker gets them. The client's word about other hops is replaced by ours; a worker whose
+ * deployment lies at another `path` than `/` is told so, as it gets the whole path.
+ */
+export const headersToWorker = (request: IncomingMessage, target: Target, path: string): RawHeaders => {
   const { rawHeaders } = request
   const named = connectionOptions(request.headers.connection)
   const headers: RawHeaders = ['host', target.hostHeader]
@@ -24,6 +27,7 @@ export const headersToWorker = (request: IncomingMessage, target: Target): RawHe
   if (contentLength !== undefined) headers.push('content-length', contentLength)
   headers.push('x-forwarded-for', request.socket.remoteAddress ?? '', 'x-forwarded-proto', 'http')
   headers.push('x-forwarded-host', target.hostHeader)
+  if (path !== '/') headers.push('x-forwarded-prefix', path)
   return headers
 }
 

@@ -1,0 +1,2 @@
+const now = document.querySelector('#now')
+now.textContent = new Date().toLocaleTimeString()
