@@ -147,12 +147,7 @@ const complete = async (tx: Tx, deployment: DeploymentOfRow, operation: Operatio
 /** The servers went back by themselves; desired state follows them, as an operation of its own where none is on its way. */
 const goBack = async (tx: Tx, deployment: DeploymentOfRow, reason: Reason, asOperation: boolean): Promise<void> => {
   await change(tx, deployment, { ...exchanged(deployment), baking: false, bakeUntil: null })
-  await auditService(tx, 'writer', {
-    ...about(deployment),
-    action: 'deployment.roll-back',
-    outcome: 'started',
-    detail: { reason }
-  })
+  await recordAudit(tx, { ...about(deployment), action: 'deployments.fall-back', outcome: 'started', detail: { reason } })
   if (!asOperation) return
   const [operation] = await tx
     .insert(operations)
