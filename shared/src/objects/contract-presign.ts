@@ -58,10 +58,13 @@ export const presignCases = {
     assert.equal(part.headers['content-range'], `bytes 5-10/${content.length}`)
   },
 
-  'answers a presigned GET of a missing object with 404': async ({ objects }, prefix) => {
+  'answers a presigned GET of a missing object with a refusal, which on S3 depends on who signed': async (
+    { objects },
+    prefix
+  ) => {
     const { url } = await objects.presignGet(`${prefix}none`, { expiresInSeconds: 60 })
 
-    assert.equal((await send('GET', url)).status, 404)
+    assert.ok([403, 404].includes((await send('GET', url)).status))
   },
 
   'refuses bytes that do not have the signed checksum, and stores nothing': async ({ objects }, prefix) => {
