@@ -2,10 +2,12 @@ import { changedMax, type Head } from '@berth/shared/desired'
 import { Refusal } from '@berth/shared/refusal'
 import type { Body } from '../desired/render.ts'
 
-/** How long a head is believed, when a writer signs it again, and how little validity makes it sign at once. */
-export const validityMs = 24 * 60 * 60_000
-export const signedAgainAfterMs = 10 * 60_000
-const validityLeftMsMin = 23 * 60 * 60_000
+/** How long a head is believed, unless an operator says otherwise. */
+export const validityMsDefault = 24 * 60 * 60_000
+const signedAgainMsMax = 10 * 60_000
+
+/** A head is signed again each ten minutes, or three times within a validity that is shorter than that. */
+export const signedAgainAfterMs = (validityMs: number): number => Math.min(signedAgainMsMax, validityMs / 3)
 
 /** A head that stands in the store, and what is known to lie there because of it. */
 export type Base = {
@@ -16,15 +18,19 @@ export type Base = {
 }
 
 /** Whether a head must be signed anew though nothing changed. */
-export const needsSigning = (head: Head, now: Date): boolean =>
-  now.getTime() - Date.parse(head.signedAt) >= signedAgainAfterMs ||
-  Date.parse(head.validUntil) - now.getTime() < validityLeftMsMin
+export const needsSigning = (head: Head, now: Date, validityMs: number): boolean =>
+  now.getTime() - Date.parse(head.signedAt) >= signedAgainAfterMs(validityMs) ||
+  // Signed in the future, or for less long than now: by another clock, or under another setting.
+  Date.parse(head.validUntil) - now.getTime() < validityMs - 6 * signedAgainAfterMs(validityMs)
 
 /**
  * The head to put over `base`, or nothing when `base` says it already. The generation is the head's own plus one, never a number
  * of the database; the same body keeps its generation. A revision below the head's is an old database: refused.
  */
-export const nextHead = (base: Base | undefined, { fleet, revision, recorded, body, root, now }: NextHead): Head | undefined => {
+export const nextHead = (
+  base: Base | undefined,
+  { fleet, revision, recorded, body, root, validityMs, now }: NextHead
+): Head | undefined => {
   if (base && revision < base.head.revision)
     throw new Refusal(
       'old_database',
@@ -36,7 +42,8 @@ export const nextHead = (base: Base | undefined, { fleet, revision, recorded, bo
       `fleet ${fleet}: its head of generation ${recorded} is gone from the object store. None was written: an operator must say that it is lost for good.`
     )
   const isSame = base !== undefined && base.head.digest === body.index.digest
-  if (isSame && base.head.revision === revision && base.sites !== undefined && !needsSigning(base.head, now)) return undefined
+  if (isSame && base.head.revision === revision && base.sites !== undefined && !needsSigning(base.head, now, validityMs))
+    return undefined
 
   return {
     fleet,
@@ -56,6 +63,7 @@ export type NextHead = {
   readonly recorded: number
   readonly body: Body
   readonly root: number
+  readonly validityMs: number
   readonly now: Date
 }
 

@@ -68,7 +68,10 @@ const start = new Date('2026-01-01T00:00:00.000Z')
 const makeWriter = (
   objects: Objects,
   database: ReturnType<typeof makeDatabase>,
-  { clock = fixedClock(start), snapshot = async () => database.read() }: { clock?: Clock; snapshot?: () => Promise<FleetSnapshot> } = {}
+  {
+    clock = fixedClock(start),
+    snapshot = async () => database.read()
+  }: { clock?: Clock; snapshot?: () => Promise<FleetSnapshot> } = {}
 ) => makeHeadWriter({ objects, signer, root: async () => root, snapshot, record: database.record, clock })
 
 /** What may happen to a write on its way: it comes late, its answer is lost, or it never arrives. */
@@ -101,7 +104,9 @@ describe('writing heads', () => {
               await scheduler.schedule(Promise.resolve(), `put ${key}`)
               if (fate === 'late')
                 onTheirWay.push(
-                  scheduler.schedule(Promise.resolve(), 'late put').then(() => store.put(key, body, options).catch(() => undefined))
+                  scheduler
+                    .schedule(Promise.resolve(), 'late put')
+                    .then(() => store.put(key, body, options).catch(() => undefined))
                 )
               if (fate === 'lost' || fate === 'late') throw new ObjectsError('unavailable', 'the write was lost')
               const answer = await store.put(key, body, options)
@@ -222,7 +227,11 @@ describe('writing heads', () => {
     assert.equal(keys.at(-1), layout.head(fleet))
     assert.deepEqual(
       new Set(keys.slice(0, -1)),
-      new Set([...head.changed.map((digest) => layout.desired(fleet, digest)), layout.desired(fleet, head.digest), layout.snapshot(fleet, head.digest)])
+      new Set([
+        ...head.changed.map((digest) => layout.desired(fleet, digest)),
+        layout.desired(fleet, head.digest),
+        layout.snapshot(fleet, head.digest)
+      ])
     )
   })
 

@@ -10,7 +10,7 @@ import { isObjectsError, type Objects } from '@berth/shared/objects/objects'
 import { Refusal } from '@berth/shared/refusal'
 import { openStatement, type Root } from '@berth/shared/trust'
 import { type Body, type FleetRows, render } from '../desired/render.ts'
-import { type Base, needsSigning, newSites, nextHead } from './rules.ts'
+import { type Base, needsSigning, newSites, nextHead, validityMsDefault } from './rules.ts'
 
 /** One repeatable-read look at everything that a fleet's body is made of. */
 export type FleetSnapshot = { readonly revision: number; readonly generation: number; readonly rows: FleetRows }
@@ -24,6 +24,8 @@ export type HeadWriterDeps = {
   /** Notes the generation in the fleet's row: for the day on which its head is lost. */
   readonly record: (fleet: string, generation: number) => Promise<void>
   readonly clock: Clock
+  /** How long a head is believed by servers that hold a state; a day when nothing is said. */
+  readonly validityMs?: number | undefined
 }
 
 export type HeadWriter = ReturnType<typeof makeHeadWriter>
@@ -40,7 +42,15 @@ const decompress = promisify(zstdDecompress)
  * Writes heads by the architecture's protocol: the base is a head that was read or written *before* the snapshot, and it is put
  * with `If-Match`. So whoever succeeds has seen at least the revision that it replaces, however long it was held up in between.
  */
-export const makeHeadWriter = ({ objects, signer, root, snapshot, record, clock }: HeadWriterDeps) => {
+export const makeHeadWriter = ({
+  objects,
+  signer,
+  root,
+  snapshot,
+  record,
+  clock,
+  validityMs = validityMsDefault
+}: HeadWriterDeps) => {
   /** What this writer wrote or read last: saves the read, never the check. */
   const bases = new Map<string, Base>()
 
@@ -58,6 +68,7 @@ export const makeHeadWriter = ({ objects, signer, root, snapshot, record, clock 
       const body = render(seen.rows)
       const { number } = await root()
       const head = nextHead(base, {
+        validityMs,
         fleet,
         revision: seen.revision,
         recorded: seen.generation,
@@ -137,7 +148,7 @@ export const makeHeadWriter = ({ objects, signer, root, snapshot, record, clock 
     /** Whether `write` would have anything to do, for all that this writer knows. */
     isDue: (fleet: string, revision: number): boolean => {
       const base = bases.get(fleet)
-      return base === undefined || base.head.revision < revision || needsSigning(base.head, clock.now())
+      return base === undefined || base.head.revision < revision || needsSigning(base.head, clock.now(), validityMs)
     }
   }
 }
