@@ -1,36 +1,33 @@
-import { readdir } from 'node:fs/promises'
 import { basename, join } from 'node:path'
-import { parseMachineIdentity } from '@berth/shared/birth'
 import { callControl } from '@berth/shared/control-socket'
-import { readTextIfThere } from '@berth/shared/files'
 import { isAlive, type ProcessIdentity, readIdentity, signalProcess } from '@berth/shared/processes'
 import { eventually } from '@berth/shared/testing/eventually'
 import { readProcesses } from '../../../control-plane/src/cloud/local/server-folder.ts'
+import { supervisorPaths } from '../../../control-plane/src/cloud/local/supervisor.ts'
 import { parseAborted } from '../../../control-plane/src/cloud/local/table.ts'
+import { parseCloudView } from '../../../control-plane/src/cloud/local/view.ts'
 import { isConnection, openConnection } from '../prober/connection.ts'
 import type { AbortedConnection } from '../prober/killed.ts'
 import type { System } from './system.ts'
 
-/** One server as its folder tells: where its front listens, and what runs there. */
-export type Server = { readonly server: string; readonly folder: string; readonly address: string; readonly port: number }
+/** One server: its disk, and where its front listens. */
+export type Server = {
+  readonly fleet: string
+  readonly server: string
+  readonly folder: string
+  readonly address: string
+  readonly port: number
+}
 
 export type Role = 'agent' | 'front' | 'keeper' | 'worker'
 export type ServerProcess = ProcessIdentity & { readonly role: Role }
 
-/** The servers that have a disk now. */
+/** The servers of the cloud, as its supervisor knows them. */
 export const listServers = async (system: System): Promise<Server[]> => {
-  const root = join(system.home, 'cloud', 'servers')
-  const names = await readdir(root).catch(() => [])
-  const servers = await Promise.all(
-    names.map(async (server) => {
-      const folder = join(root, server)
-      const text = await readTextIfThere(join(folder, 'machine.json'))
-      if (text === undefined) return undefined
-      const { address, port } = parseMachineIdentity(text)
-      return { server, folder, address, port }
-    })
+  const { fleets } = parseCloudView(await callControl(system.ready().supervisorSocket, 'GET', '/state'))
+  return Object.entries(fleets).flatMap(([fleet, { members }]) =>
+    members.map(({ server, folder, address, port }) => ({ fleet, server, folder, address, port }))
   )
-  return servers.filter((server) => server !== undefined)
 }
 
 /** The living processes of one server. */
@@ -91,11 +88,12 @@ export const controlPlaneOf = (system: System): Promise<ProcessIdentity> =>
   living(join(system.home, 'control-plane.json'), 'control plane')
 
 /** The supervisor of the local cloud. */
-export const supervisorOf = (system: System): Promise<ProcessIdentity> =>
-  living(join(system.home, 'cloud', 'supervisor.json'), 'supervisor')
+export const supervisorOf = async (system: System): Promise<ProcessIdentity> =>
+  living((await supervisorPaths(join(system.home, 'cloud'))).identity, 'supervisor')
 
 /** The embedded database's first process. */
-export const postgresOf = (system: System): Promise<ProcessIdentity> => living(join(system.home, 'postgres.json'), 'PostgreSQL')
+export const postgresOf = (system: System): Promise<ProcessIdentity> =>
+  living(join(system.home, 'postgres', 'process.json'), 'PostgreSQL')
 
 const living = async (file: string, what: string): Promise<ProcessIdentity> => {
   const identity = await readIdentity(file)
