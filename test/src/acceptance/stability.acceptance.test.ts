@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { rename, rm } from 'node:fs/promises'
+import { rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { after, before, describe, it } from 'node:test'
 import { parseHead } from '@berth/shared/desired'
@@ -9,6 +9,7 @@ import { folderObjects } from '@berth/shared/objects/folder'
 import { parseObserved } from '@berth/shared/observed'
 import { eventually } from '@berth/shared/testing/eventually'
 import { allReady, controlPlaneOf, killAll, killServer, listServers, postgresOf, type Server } from '../system/servers.ts'
+import { withoutStore } from './kills.ts'
 import { askServer, openStage, publishAndDeploy, type Stage, serverCount, untilServes } from './stage.ts'
 
 // So short that it runs out while we wait; every head that is written is fresh, so changes still arrive before.
@@ -29,16 +30,12 @@ describe('with the control plane and its database gone', () => {
   it('reboots a server into full service from its own disk, without a store', async () => {
     const [server] = await listServers(stage.system)
     assert.ok(server)
-    const objects = join(stage.system.home, 'objects')
 
-    await rename(objects, `${objects}.away`)
-    try {
+    await withoutStore(stage, async () => {
       await stage.kill('server', server, () => killServer(server))
       await allReady(stage.system, serverCount)
       for (const play of stage.plays) await untilServes(server, play, 2)
-    } finally {
-      await rename(`${objects}.away`, objects)
-    }
+    })
   })
 
   it('brings a newborn server into full service from the store, by a head that has expired, and says so', async () => {

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { after, before, describe, it } from 'node:test'
-import { assertServedEverywhere, deployVersion, openStage, type Play, publishAndDeploy, rollBack, type Stage } from './stage.ts'
+import { playRound } from './rounds.ts'
+import { openStage, type Play, type Stage } from './stage.ts'
 
 const rounds = Number(process.env.BERTH_ACCEPTANCE_ROUNDS ?? 20)
 
@@ -27,12 +28,5 @@ describe('publishing, deploying and rolling back under a prober that never pause
 })
 
 const playRounds = async (stage: Stage, play: Play): Promise<void> => {
-  for (let version = 2; version <= rounds + 1; version++) {
-    await publishAndDeploy(stage, play, version)
-    await assertServedEverywhere(stage, play, version)
-    await rollBack(stage, play)
-    await assertServedEverywhere(stage, play, version - 1)
-    await deployVersion(stage, play, version)
-    await assertServedEverywhere(stage, play, version)
-  }
+  for (let version = 2; version <= rounds + 1; version++) await playRound(stage, play, version)
 }
