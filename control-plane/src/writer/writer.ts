@@ -15,7 +15,7 @@ import { carryOut } from './carry-out.ts'
 import { decide } from './decide.ts'
 import { makeObserver } from './observe.ts'
 import { keepSchedules } from './schedules.ts'
-import { makeSingleFlights } from './single-flights.ts'
+import { makeSingleFlights } from '../platform/single-flights.ts'
 import { type Look, look } from './store.ts'
 
 export type WriterDeps = {
@@ -27,6 +27,8 @@ export type WriterDeps = {
   readonly keys: Keys
   readonly clock: Clock
   readonly log: Log
+  /** How long heads are believed; a day when nothing is said. */
+  readonly headValidityMs?: number | undefined
 }
 
 const service = 'writer'
@@ -39,7 +41,7 @@ const rootKeptMs = 60_000
 const roundsMax = 8
 
 /** Carries operations on, renders desired state and writes heads; it opens no content and no secret. */
-export const makeWriter = ({ db, hints, objects, keys, clock, log }: WriterDeps) => {
+export const makeWriter = ({ db, hints, objects, keys, clock, log, headValidityMs }: WriterDeps) => {
   const says = sayOnce({ service, log })
   const observer = makeObserver({ db, objects, says })
   const heads = makeHeadWriter({
@@ -53,7 +55,8 @@ export const makeWriter = ({ db, hints, objects, keys, clock, log }: WriterDeps)
         .set({ generation: sql`greatest(${fleets.generation}, ${generation}::bigint)` })
         .where(eq(fleets.id, fleet))
     },
-    clock
+    clock,
+    validityMs: headValidityMs
   })
   const writing = makeSingleFlights(async (fleet) => {
     const what = `the head of fleet ${fleet}`
