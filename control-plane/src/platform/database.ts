@@ -101,6 +101,18 @@ export const inSubscription = <T>(db: Db, subscriptionId: string, work: (tx: Tx)
     return work(tx)
   })
 
+/** The row that an insert or a look-up must have answered. */
+export const one = <Row>(row: Row | undefined): Row => {
+  if (row === undefined) throw new Error('the database answered no row where there must be one')
+  return row
+}
+
+/** What a unique constraint refused: the name of the constraint, nothing for another failure. */
+export const violatedUnique = (error: unknown): string | undefined => {
+  const cause = error instanceof DrizzleQueryError ? error.cause : error
+  return cause instanceof pg.DatabaseError && cause.code === '23505' ? cause.constraint : undefined
+}
+
 /** Tells another service to look, when this transaction commits. Losing the hint costs it one poll. */
 export const hint = async (tx: Tx, service: 'sealer' | 'writer' | 'provisioner'): Promise<void> => {
   await tx.execute(sql`select pg_notify(${`berth_${service}`}, '')`)
