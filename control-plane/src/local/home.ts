@@ -15,6 +15,7 @@ const foldersOf = (home: string) => ({
   postgres: join(home, 'postgres'),
   cloud: join(home, 'cloud'),
   builds: join(home, 'builds'),
+  compiled: join(home, 'compiled'),
   state: join(home, 'state.json'),
   identity: join(home, 'control-plane.json')
 })

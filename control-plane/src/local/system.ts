@@ -1,0 +1,279 @@
+import { randomBytes } from 'node:crypto'
+import { rm } from 'node:fs/promises'
+import { join } from 'node:path'
+import { SiteList } from '@berth/shared/api/sites'
+import type { Clock } from '@berth/shared/clock'
+import { readTextIfThere, writeFileAtomic } from '@berth/shared/files'
+import { createLocalKey, localKeys } from '@berth/shared/keys/local'
+import { restrictedKeys } from '@berth/shared/keys/restricted'
+import { delayedObjects } from '@berth/shared/objects/delayed'
+import { createFolderStore, folderObjects } from '@berth/shared/objects/folder'
+import { serveFolderOrigin } from '@berth/shared/objects/folder-origin'
+import { type ObjectsScope, scopedObjects } from '@berth/shared/objects/scoped'
+import { parser } from '@berth/shared/parse'
+import { makeApi } from '../app.ts'
+import { localCloud } from '../cloud/local/client.ts'
+import { findSupervisor, startSupervisor, stopSupervisor } from '../cloud/local/supervisor.ts'
+import { readConfig } from '../config.ts'
+import { connect, type Db, disconnect, listen } from '../platform/database.ts'
+import { stopEmbeddedPostgres } from '../platform/embedded-postgres.ts'
+import type { ServiceRole } from '../platform/roles.ts'
+import type { Log } from '../platform/service-loop.ts'
+import { makeProvisioner } from '../provisioner/provisioner.ts'
+import { makeSealer } from '../sealer/sealer.ts'
+import { makeFirstTrust } from '../trust/first-start.ts'
+import { signerOf, signingKeys } from '../trust/signers.ts'
+import { makeWriter } from '../writer/writer.ts'
+import { type LocalDatabase, startDatabase } from './database.ts'
+import { declareFleet, type FirstPasswords, offerBuilds, openState, welcomeUsers } from './first-start.ts'
+import { checkPortIsFree, claimHome, type Home, openHome } from './home.ts'
+import { makeLog } from './log.ts'
+import type { Progress } from './progress.ts'
+import { awaitServed, bringUp, samples } from './samples.ts'
+import { homeOf, type LocalSettings } from './settings.ts'
+import { profileFileOf, signInOwner } from './sign-in.ts'
+import { keepSupervisor, supervisorOptions } from './supervised.ts'
+import { machineLine, welcome } from './welcome.ts'
+
+export type SystemOptions = {
+  readonly settings: LocalSettings
+  readonly project: string
+  readonly workingFolder: string
+  readonly clock: Clock
+  readonly progress: Progress
+  /** Of `npm start` itself: where the command line keeps its profile. */
+  readonly environment: Readonly<Record<string, string | undefined>>
+  /** Aborted by Ctrl-C. */
+  readonly signal: AbortSignal
+}
+
+const loopback = '127.0.0.1'
+const region = 'local'
+const parseSites = parser(SiteList, 'the list of sites')
+
+/**
+ * Starts everything, or carries on with what still runs, and serves until `signal` is aborted; then stops everything. A start that
+ * fails stops what it had started; sites that were served before it go on being served.
+ */
+export const runSystem = async (options: SystemOptions): Promise<void> => {
+  const { settings, project, workingFolder, signal } = options
+  const home = await openHome(homeOf(settings, workingFolder), project, process.getuid?.() === 0)
+  await claimHome(home)
+  await checkPortIsFree(settings.BERTH_API_PORT, loopback, 'BERTH_API_PORT')
+  const wasServing = (await findSupervisor(home.cloud)) !== undefined
+  const stopping = new AbortController()
+  const parts: Part[] = []
+  try {
+    await start({ ...options, home, parts, stopping: stopping.signal })
+    await aborted(signal)
+    options.progress.line('\nStopping …')
+  } catch (error) {
+    if (wasServing && !signal.aborted) parts.splice(0, parts.length, ...parts.filter(({ serves }) => !serves))
+    if (!signal.aborted) throw error
+  } finally {
+    stopping.abort()
+    for (const { stop } of parts.reverse()) await stop()
+    await rm(home.identity, { force: true })
+  }
+  options.progress.line(`Stopped. Everything is kept in ${home.home}; npm start carries on.`)
+}
+
+/** Something that was started and must be stopped; what serves sites survives a start that fails. */
+type Part = { readonly stop: () => Promise<unknown>; readonly serves?: true }
+
+type Starting = SystemOptions & { readonly home: Home; readonly parts: Part[]; readonly stopping: AbortSignal }
+
+const start = async (o: Starting): Promise<void> => {
+  const { settings, home, parts, clock, progress, stopping } = o
+  progress.line(`Berth starts; its data is in ${home.home}`)
+  const state = await openState(home.state)
+  const isFirst = state.get().samples === undefined
+  const log = makeLog(join(home.home, 'control-plane.log'), clock.now)
+
+  const database = await progress.step('PostgreSQL', async () => {
+    parts.push({ serves: true, stop: () => stopEmbeddedPostgres({ folder: home.postgres, clock }) })
+    return startDatabase(home, clock)
+  })
+  const keepingDatabase = database.keep(stopping)
+  parts.push({ stop: () => keepingDatabase })
+
+  const doors = await progress.step('object store, keys and trust', () => openDoors(o))
+  const cloud = supervisorOptions(o)
+  const supervisor = await progress.step('local cloud: supervisor and balancer', async () => {
+    parts.push({ serves: true, stop: () => stopSupervisor({ folder: home.cloud, clock }) })
+    return startSupervisor(cloud)
+  })
+  const keeping = keepSupervisor(cloud, stopping)
+  parts.push({ stop: () => keeping })
+
+  const services = connectServices(o, database)
+  parts.push({ stop: services.disconnect })
+  await declareFleet({ state, db: services.db('berth_provisioner'), servers: settings.BERTH_SERVERS, region })
+  const running = runServices({ ...o, ...doors, services, supervisorSocket: supervisor.socketPath, log })
+  parts.push({ stop: () => running })
+  const api = await progress.step('control plane', () => openApi({ ...o, ...doors, services, log }))
+
+  const passwords = await progress.step(isFirst ? 'builds node and static, first users' : 'builds and users', async () => {
+    const vendor = signerOf(doors.keys, signingKeys.vendor)
+    await offerBuilds({ state, db: services.db('berth_api'), folder: home.builds, objects: doors.objects, vendor })
+    return welcomeUsers({ state, db: services.db('berth_api') })
+  })
+  const profile = profileFileOf(o.environment)
+  const token = await signInOwner({ db: services.db('berth_api'), api, file: profile, state: state.get() })
+  if (isFirst) {
+    await Promise.all(
+      samples.map((sample) => progress.step(`${sample}: published, deployed`, () => bringUp(sample, childEnvironment(profile))))
+    )
+    await state.note({ samples: true })
+  }
+  await finish({
+    ...o,
+    api,
+    token,
+    subscription: state.get().subscription ?? '',
+    profile,
+    passwords,
+    supervisorSocket: supervisor.socketPath
+  })
+}
+
+type Doors = Awaited<ReturnType<typeof openDoors>>
+
+/** The doors of this machine, whole: each service gets a handle that may do its own part only. */
+const openDoors = async ({ home, settings, clock, parts }: Starting) => {
+  await createFolderStore(home.objects)
+  const secret = await putSecret(join(home.keys, 'presign'))
+  let url = ''
+  const store = await folderObjects({ root: home.objects, presign: { origin: () => url, secret, clock } })
+  const origin = await serveFolderOrigin({ objects: store, secret, host: loopback, port: 0, clock })
+  parts.push({ stop: origin.close })
+  url = origin.url
+
+  const objects = settings.BERTH_STORE_LATENCY_MS === 0 ? store : delayedObjects(store, settings.BERTH_STORE_LATENCY_MS, clock)
+  const keys = await localKeys({ folder: home.keys })
+  const makeKey = (name: string, purpose: 'wrap' | 'sign') => createLocalKey({ folder: home.keys, name, purpose })
+  await makeFirstTrust({ objects, keys, makeKey, clock })
+  return { objects, keys, makeFleetKey: (name: string) => makeKey(name, 'wrap') }
+}
+
+/** Presigned URLs stay good over a restart. */
+const putSecret = async (file: string): Promise<Uint8Array> => {
+  const known = await readTextIfThere(file)
+  if (known !== undefined) return Buffer.from(known, 'base64')
+  const secret = randomBytes(32)
+  await writeFileAtomic(file, secret.toString('base64'))
+  return secret
+}
+
+type Services = ReturnType<typeof connectServices>
+
+/** Connections of each service, under its own role. */
+const connectServices = ({ clock }: Starting, database: LocalDatabase) => {
+  const connections = new Map<ServiceRole, Db>()
+  return {
+    db: (role: ServiceRole): Db => {
+      const db = connections.get(role) ?? connect(database.url(role))
+      connections.set(role, db)
+      return db
+    },
+    hints: (role: ServiceRole) => (onHint: () => void, signal: AbortSignal) =>
+      listen(database.url(role), role, onHint, signal, clock),
+    disconnect: () => Promise.all([...connections.values()].map(disconnect))
+  }
+}
+
+/** What each service may do with the object store (architecture, "Processes and what each may touch"). */
+const scopes = {
+  api: { read: ['builds/', 'control/'], presign: ['staging/'] },
+  sealer: {
+    read: ['staging/', 'vault/', 'keys/', 'builds/', 'fleets/', 'control/'],
+    write: ['vault/', 'keys/', 'fleets/'],
+    delete: ['staging/']
+  },
+  writer: { read: ['fleets/', 'observed/', 'control/'], write: ['fleets/'] },
+  provisioner: { read: ['control/', 'fleets/'], write: ['fleets/'] }
+} satisfies Record<string, ObjectsScope>
+
+type RunningDeps = Starting & Doors & { readonly services: Services; readonly log: Log }
+
+/** The services that nobody calls: level-triggered loops that share nothing but the doors and the database. */
+const runServices = async (o: RunningDeps & { readonly supervisorSocket: string }): Promise<void> => {
+  const { objects, keys, services, clock, log, settings, stopping } = o
+  const ofRole = (role: ServiceRole) => ({ db: services.db(role), hints: services.hints(role), clock, log })
+  const sealer = makeSealer({
+    ...ofRole('berth_sealer'),
+    objects: scopedObjects(objects, scopes.sealer),
+    keys: restrictedKeys(keys, { wrap: ['subscriptions'], unwrap: ['uploads', 'subscriptions'], sign: [signingKeys.sealer] }),
+    limits: readConfig(o.environment).uploads
+  })
+  const writer = makeWriter({
+    ...ofRole('berth_writer'),
+    objects: scopedObjects(objects, scopes.writer),
+    keys: restrictedKeys(keys, { sign: [signingKeys.writer] }),
+    headValidityMs: settings.BERTH_HEAD_VALIDITY_SECONDS * 1000
+  })
+  const provisioner = makeProvisioner({
+    ...ofRole('berth_provisioner'),
+    objects: scopedObjects(objects, scopes.provisioner),
+    keys: restrictedKeys(keys, { wrap: ['fleet-*'] }),
+    makeFleetKey: o.makeFleetKey,
+    cloud: localCloud({ socketPath: o.supervisorSocket }),
+    cloudKind: 'local'
+  })
+  await Promise.all([sealer.run(stopping), writer.run(stopping), provisioner.run(stopping)])
+}
+
+/** The API, listening; answers its address. */
+const openApi = async ({ objects, keys, services, environment, settings, clock, log, parts }: RunningDeps): Promise<string> => {
+  const config = readConfig({
+    ...environment,
+    BERTH_ENTRY_PORT: String(settings.BERTH_HTTP_PORT),
+    BERTH_REGION: region,
+    BERTH_PLATFORM: `${process.platform}-${process.arch}`
+  })
+  const app = await makeApi({
+    db: services.db('berth_api'),
+    objects: scopedObjects(objects, scopes.api),
+    keys: restrictedKeys(keys, { wrap: ['uploads'] }),
+    config,
+    clock,
+    log
+  })
+  parts.push({ stop: () => app.close() })
+  return app.listen({ host: loopback, port: settings.BERTH_API_PORT })
+}
+
+/** Waits until what is deployed is served, and tells people and machines where. */
+const finish = async (
+  o: Starting & {
+    api: string
+    token: string
+    subscription: string
+    profile: string
+    passwords: FirstPasswords | undefined
+    supervisorSocket: string
+  }
+): Promise<void> => {
+  const answer = await fetch(`${o.api}/v1/subscriptions/${o.subscription}/sites`, {
+    headers: { authorization: `Bearer ${o.token}` }
+  })
+  const { items } = parseSites(await answer.json())
+  const entry = `${loopback}:${o.settings.BERTH_HTTP_PORT}`
+  const sites = items.flatMap(({ name, hostNames: [host], addresses: [url], fleet }) =>
+    host === undefined || url === undefined || fleet === null ? [] : [{ name, host, url }]
+  )
+  const silent = await o.progress.step('sites answer', () => awaitServed(sites, entry, o.clock, o.signal))
+  o.progress.line(welcome({ ...o, sites, silent }))
+  if (o.settings.BERTH_MACHINE === 1)
+    o.progress.line(
+      machineLine({ api: o.api, entry, profile: o.profile, home: o.home.home, supervisorSocket: o.supervisorSocket, sites })
+    )
+}
+
+const childEnvironment = (profile: string): Record<string, string> => ({
+  PATH: process.env.PATH ?? '/usr/bin:/bin',
+  BERTH_PROFILE: profile
+})
+
+const aborted = (signal: AbortSignal): Promise<void> =>
+  signal.aborted ? Promise.resolve() : new Promise((resolve) => signal.addEventListener('abort', () => resolve(), { once: true }))
