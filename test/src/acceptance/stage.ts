@@ -43,8 +43,7 @@ export const openStage = async (settings: Readonly<Record<string, string>> = {})
   try {
     await system.start()
     await allReady(system, serverCount)
-    const plays = await Promise.all((['hello-node', 'hello-static'] as const).map((name) => findPlay(system, name)))
-    return stageOf(system, plays)
+    return stageOf(system, await findPlays(system))
   } catch (error) {
     await system.destroy()
     throw error
@@ -117,6 +116,10 @@ const parseDeployments = parser(
 )
 const parseApplications = parser(Type.Array(Type.Object({ id: Type.String(), name: Type.String() })), 'applications')
 const parsePublished = parser(Type.Object({ version: Type.Integer() }), 'what was published')
+
+/** Both samples as `npm start` deployed them, with a copy of each. */
+export const findPlays = (system: System): Promise<Play[]> =>
+  Promise.all((['hello-node', 'hello-static'] as const).map((name) => findPlay(system, name)))
 
 const findPlay = async (system: System, name: SampleName): Promise<Play> => {
   const site = system.ready().sites.find((candidate) => candidate.name === name)

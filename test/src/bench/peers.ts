@@ -31,7 +31,7 @@ export const comparePeers = async (folder: string, peers: Peers): Promise<Row[]>
   if (cpus().length < 2) throw new Error('the comparison needs two cores: one for the proxies, one for the load')
   const children: ChildProcess[] = []
   try {
-    const [upstream, front, balancer, nginxHttp, nginxStream] = await findFreePortsOfFive()
+    const [upstream, front, balancer, nginxHttp, nginxStream] = await findFreePorts(5)
     const start = (command: string, args: readonly string[], env: Readonly<Record<string, string>>) => {
       const child = spawn(command, args, { cwd: folder, env, stdio: ['ignore', 'ignore', 'inherit'] })
       children.push(child)
@@ -57,13 +57,6 @@ export const comparePeers = async (folder: string, peers: Peers): Promise<Row[]>
   } finally {
     for (const child of children) child.kill('SIGKILL')
   }
-}
-
-const findFreePortsOfFive = async () => {
-  const [a, b, c, d, e] = await findFreePorts(5)
-  if (a === undefined || b === undefined || c === undefined || d === undefined || e === undefined)
-    throw new Error('no free ports')
-  return [a, b, c, d, e] as const
 }
 
 const answers = async (port: number): Promise<boolean> => {

@@ -1,7 +1,14 @@
 import { type AddressInfo, createServer } from 'node:net'
 
+/** As many numbers as were asked for, where that is known when it is written. */
+type Ports<Count extends number> = Count extends 2
+  ? [number, number]
+  : Count extends 5
+    ? [number, number, number, number, number]
+    : number[]
+
 /** Ports of 127.0.0.1 that were free a moment ago; held open together, so that they differ. */
-export const findFreePorts = async (count: number): Promise<number[]> => {
+export const findFreePorts = async <Count extends number>(count: Count): Promise<Ports<Count>> => {
   const servers = await Promise.all(
     Array.from({ length: count }, async () => {
       const server = createServer()
@@ -14,5 +21,5 @@ export const findFreePorts = async (count: number): Promise<number[]> => {
   )
   const ports = servers.map((server) => (server.address() as AddressInfo).port) // a listening TCP server has one
   await Promise.all(servers.map((server) => new Promise((resolve) => server.close(resolve))))
-  return ports
+  return ports as Ports<Count> // as many as there are servers
 }
