@@ -3,6 +3,7 @@ import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { parseBuildDescription } from '@berth/shared/build'
 import type { Clock } from '@berth/shared/clock'
+import { callControl } from '@berth/shared/control-socket'
 import { isAlive, type ProcessIdentity, readIdentity, signalProcess, startDetached, stopProcess } from '@berth/shared/processes'
 import { Refusal } from '@berth/shared/refusal'
 import { portOwner } from '../keeper/memory.ts'
@@ -84,15 +85,28 @@ export const poolFolders = async (o: { readonly serverFolder: string; readonly n
       logFile: poolFiles(folder).keeperLog
     })
     const deadline = clock.now().getTime() + keeperUpMsMax
-    while (!((await findKeeper(folder)) && (await readState(folder))?.socket)) {
+    while (!(await isAnswering(folder))) {
       if (clock.now().getTime() >= deadline)
         throw new Refusal('no_keeper', `no keeper took ${folder} within ${keeperUpMsMax} ms; see ${poolFiles(folder).keeperLog}`)
       await clock.wait(pollMs)
     }
   }
 
-  const start = async (spec: PoolSpec): Promise<void> => {
-    const folder = folderOf(spec.deployment, spec.release)
+  // One act at a time in a folder: what follows reads it first, and would act on what another one is about to change.
+  const turns = new Map<string, Promise<unknown>>()
+  const inTurn = <T>(folder: string, act: () => Promise<T>): Promise<T> => {
+    const before = turns.get(folder) ?? Promise.resolve()
+    const result = before.then(act, act)
+    const settled = result.then(
+      () => undefined,
+      () => undefined
+    )
+    turns.set(folder, settled)
+    void settled.then(() => turns.get(folder) === settled && turns.delete(folder))
+    return result
+  }
+
+  const start = async (folder: string, spec: PoolSpec): Promise<void> => {
     const found = await findIn(folder)
     if (found?.keeper) return
     if (!found || found.workers.length === 0) await prepareFolder(folder, spec, found?.state)
@@ -130,8 +144,17 @@ export const poolFolders = async (o: { readonly serverFolder: string; readonly n
     })
   }
 
+  /** Gives a pool whose keeper was killed another one, which takes its workers over. */
+  const revive = async (folder: string): Promise<void> => {
+    const found = await findIn(folder)
+    if (found && !found.keeper && found.workers.length > 0) await startKeeper(folder)
+  }
+
   /** Ends everything of a pool and forgets it; its ports are free for others from then on. */
-  const remove = async ({ folder, spec, keeper }: FoundPool): Promise<void> => {
+  const remove = async (folder: string): Promise<void> => {
+    const found = await findIn(folder)
+    if (!found) return
+    const { spec, keeper } = found
     if (keeper) {
       await signalProcess(keeper, 'SIGTERM')
       const deadline = clock.now().getTime() + spec.shutdownTimeLimitMs + keeperGoneMsMax
@@ -148,7 +171,29 @@ export const poolFolders = async (o: { readonly serverFolder: string; readonly n
     await pruneLogs(dirname(spec.logFile))
   }
 
-  return { eventsFolder: folders.events, list, find, start, startKeeper, remove }
+  return {
+    eventsFolder: folders.events,
+    list,
+    find,
+    start: (spec: PoolSpec) => {
+      const folder = folderOf(spec.deployment, spec.release)
+      return inTurn(folder, () => start(folder, spec))
+    },
+    revive: (folder: string) => inTurn(folder, () => revive(folder)),
+    remove: (deployment: string, release: string) => {
+      const folder = folderOf(deployment, release)
+      return inTurn(folder, () => remove(folder))
+    }
+  }
+}
+
+const isAnswering = async (folder: string): Promise<boolean> => {
+  const socket = (await findKeeper(folder)) && (await readState(folder))?.socket
+  if (!socket) return false
+  return callControl(socket, 'GET', '/state').then(
+    () => true,
+    () => false
+  )
 }
 
 const afresh = ({ workers, socket }: KeeperState): KeeperState => ({

@@ -21,14 +21,14 @@ export const processHost = async (o: {
   const livePools = async (): Promise<FoundPool[]> => {
     const pools = (await folders.list()).filter(isLive)
     const orphaned = pools.filter(({ keeper }) => !keeper)
-    await Promise.all(orphaned.map(({ folder }) => folders.startKeeper(folder)))
+    await Promise.all(orphaned.map(({ folder }) => folders.revive(folder)))
     return pools
   }
 
   const command = async (deployment: string, release: string, path: '/freeze' | '/thaw'): Promise<void> => {
     const pool = await folders.find(deployment, release)
     if (!pool || !isLive(pool)) throw noPool(deployment, release)
-    if (!pool.keeper) await folders.startKeeper(pool.folder)
+    if (!pool.keeper) await folders.revive(pool.folder)
     const state = (await folders.find(deployment, release))?.state
     if (!state) throw noPool(deployment, release)
     await callControl(state.socket, 'POST', path)
@@ -49,10 +49,7 @@ export const processHost = async (o: {
     },
     thawPool: (deployment, release) => command(deployment, release, '/thaw'),
 
-    stopPool: async (deployment, release) => {
-      const pool = await folders.find(deployment, release)
-      if (pool) await folders.remove(pool)
-    },
+    stopPool: folders.remove,
 
     probe: async (deployment, release, asked, signal) => {
       const pool = await folders.find(deployment, release)
@@ -63,9 +60,10 @@ export const processHost = async (o: {
     route: async (table) => {
       await front.route(table)
       const routed = new Set(table.routes.map(({ deployment, release }) => `${deployment}.${release}`))
-      const dead = (await folders.list()).filter((pool) => !isLive(pool))
+      const dead = (await folders.list()).filter((pool) => !isLive(pool)).map(({ spec }) => spec)
       // Only now: while a table pointed at a dead pool, its ports could be nobody else's.
-      for (const pool of dead) if (!routed.has(`${pool.spec.deployment}.${pool.spec.release}`)) await folders.remove(pool)
+      for (const { deployment, release } of dead)
+        if (!routed.has(`${deployment}.${release}`)) await folders.remove(deployment, release)
     },
 
     inFlight: front.inFlight,
