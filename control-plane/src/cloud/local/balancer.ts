@@ -4,7 +4,7 @@ import type { Clock } from '@berth/shared/clock'
 import { type Backend, backends } from './backends.ts'
 import { deathWatch } from './deaths.ts'
 import { entry } from './entry.ts'
-import { listeners, type Place } from './listeners.ts'
+import { keepAliveInitialDelay, listeners, type Place } from './listeners.ts'
 import { splice } from './splice.ts'
 import type { Aborted, BalancerState, BalancerTable } from './table.ts'
 
@@ -86,7 +86,7 @@ const balanceOver = (servers: ReturnType<typeof backends>, clock: Clock) => {
   const reach = (backend: Backend, fleet: string, client: Socket, onFailure: () => void) => {
     servers.take(backend)
     const { address, port, server } = backend.row
-    const upstream = connect({ host: address, port, allowHalfOpen: true, noDelay: true })
+    const upstream = connect({ host: address, port, allowHalfOpen: true, noDelay: true, keepAlive: true, keepAliveInitialDelay })
     const fail = () => {
       servers.release(backend)
       onFailure()
@@ -100,9 +100,9 @@ const balanceOver = (servers: ReturnType<typeof backends>, clock: Clock) => {
         return
       }
       const clientPort = client.remotePort ?? 0
-      splice(client, upstream, ({ by, reason, bytesFromServer }) => {
-        servers.release(backend)
-        if (by === 'server') deaths.suspect({ clientPort, fleet, server, bytesFromServer, reason }, { address, port })
+      splice(client, upstream, {
+        onServerEnd: (end) => deaths.suspect({ clientPort, fleet, server, ...end }, { address, port }),
+        onClosed: () => servers.release(backend)
       })
     })
   }

@@ -9,6 +9,8 @@ export type Place = {
 }
 
 const backlog = 4096
+/** No idle connection is ended by us; one whose other end vanished without a word is. */
+export const keepAliveInitialDelay = 60_000
 
 /** Listeners that follow a list of places. Closing one only ends listening: its connections stay. */
 export const listeners = () => {
@@ -47,7 +49,7 @@ const isSame = (one: Place, other: Place) => one.address === other.address && on
 
 const listenAt = ({ address, port, accept }: Place): Promise<Server | string> =>
   new Promise((resolve) => {
-    const server = createServer({ allowHalfOpen: true, noDelay: true }, accept)
+    const server = createServer({ allowHalfOpen: true, noDelay: true, keepAlive: true, keepAliveInitialDelay }, accept)
     server.once('error', (error) => resolve('code' in error ? String(error.code) : error.message))
     server.listen({ host: address, port, backlog, exclusive: true }, () => {
       // Running out of descriptors while accepting must not end the process; the client sees its connection wait.

@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import type { BirthRecord, MachineIdentity } from '@berth/shared/birth'
 import { canonicalJson } from '@berth/shared/canonical'
 import { readTextIfThere, writeFileAtomic } from '@berth/shared/files'
-import type { ProcessIdentity } from '@berth/shared/processes'
+import { type ProcessIdentity, readIdentity } from '@berth/shared/processes'
 import { Refusal } from '@berth/shared/refusal'
 import { fleetKeyName } from '@berth/shared/release'
 
@@ -62,37 +62,43 @@ export const removeServerFolder = (folder: string): Promise<void> => rm(folder, 
 /** A process that a server's folder tells of, and the file that tells of it. */
 export type RecordedProcess = ProcessIdentity & { readonly file: string }
 
-/** Every process recorded anywhere under the server's `run/`, whoever wrote it. */
+/**
+ * Every process recorded below the server's `run/`: services in `run/<service>.json`, keepers and workers in files that end in
+ * `.process.json`. What applications may write is not looked at: they could make us end any process they like.
+ */
 export const readProcesses = async (folder: string): Promise<RecordedProcess[]> => {
   const { run } = serverPaths(folder)
-  const files = await readdir(run, { recursive: true, withFileTypes: true }).catch(emptyWhenMissing)
+  const files = await identityFiles(run, 0)
   const found = await Promise.all(
-    files
-      .filter((file) => file.isFile() && file.name.endsWith('.json') && !file.name.startsWith('.'))
-      .map(async ({ parentPath, name }) => {
-        const file = join(parentPath, name)
-        const text = await readTextIfThere(file)
-        return text === undefined ? [] : identitiesIn(text).map((identity) => ({ ...identity, file }))
-      })
+    files.map(async (file) => {
+      const identity = await readIdentity(file).catch(undefinedWhenNone)
+      return identity ? [{ ...identity, file }] : []
+    })
   )
   return found.flat()
 }
 
-/** The identities in a JSON text, at whatever depth: keepers and workers write more beside them. */
-const identitiesIn = (text: string): ProcessIdentity[] => {
-  const walk = (value: unknown): ProcessIdentity[] => {
-    if (typeof value !== 'object' || value === null) return []
-    const { pid, startTime } = value as { pid?: unknown; startTime?: unknown } // read from unknown JSON, checked right here
-    const own =
-      Number.isSafeInteger(pid) && Number(pid) > 1 && typeof startTime === 'string' ? [{ pid: Number(pid), startTime }] : []
-    return [...own, ...Object.values(value).flatMap(walk)]
-  }
-  try {
-    return walk(JSON.parse(text))
-  } catch {
-    // Not JSON, so it tells of no process.
-    return []
-  }
+const depthMax = 4
+/** Where a worker keeps its own temporary files. */
+const workersOwn = 'tmp'
+
+const identityFiles = async (folder: string, depth: number): Promise<string[]> => {
+  const entries = await readdir(folder, { withFileTypes: true }).catch(emptyWhenMissing)
+  const found = await Promise.all(
+    entries.map(async (entry): Promise<string[]> => {
+      const path = join(folder, entry.name)
+      if (entry.isFile()) return entry.name.endsWith(depth === 0 ? '.json' : '.process.json') ? [path] : []
+      if (!entry.isDirectory() || entry.name === workersOwn || depth === depthMax) return []
+      return identityFiles(path, depth + 1)
+    })
+  )
+  return found.flat()
+}
+
+/** A file that was removed meanwhile, or that holds something else, tells of no process. */
+const undefinedWhenNone = (error: unknown): undefined => {
+  if (error instanceof Refusal) return undefined
+  throw error
 }
 
 const emptyWhenMissing = (error: unknown): [] => {

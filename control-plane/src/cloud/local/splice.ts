@@ -1,26 +1,27 @@
 import type { Socket } from 'node:net'
 
-/** How a spliced connection came to its end: `server` when the server's side ended before the client's did. */
-export type SpliceEnd = {
-  readonly by: 'client' | 'server'
-  readonly reason: 'closed' | 'reset'
-  readonly bytesFromServer: number
+/** How the server's side of a connection ended before the client's did: in order, or by a reset. */
+export type ServerEnd = { readonly reason: 'closed' | 'reset'; readonly bytesFromServer: number }
+
+export type SpliceEvents = {
+  /** The server's side ended first. Called at most once. */
+  readonly onServerEnd: (end: ServerEnd) => void
+  /** The connection to the server is closed. Called once. */
+  readonly onClosed: () => void
 }
 
 /**
  * Joins two connections: bytes and half-closes pass both ways, a reset on one side is a reset on the other.
- * Both sockets must allow being half open. `onEnd` is called once, when the server's side is closed.
+ * Both sockets must allow being half open.
  */
-export const splice = (client: Socket, server: Socket, onEnd: (end: SpliceEnd) => void): void => {
-  let by: SpliceEnd['by'] = 'client'
-  let reason: SpliceEnd['reason'] = 'closed'
+export const splice = (client: Socket, server: Socket, { onServerEnd, onClosed }: SpliceEvents): void => {
+  const serverEnds = (reason: ServerEnd['reason']) => {
+    if (!client.readableEnded && !client.destroyed) onServerEnd({ reason, bytesFromServer: server.bytesRead })
+  }
 
-  server.once('end', () => {
-    if (!client.readableEnded && !client.destroyed) by = 'server'
-  })
+  server.once('end', () => serverEnds('closed'))
   server.once('error', () => {
-    if (!client.destroyed) by = 'server'
-    reason = 'reset'
+    if (!server.readableEnded) serverEnds('reset')
     client.resetAndDestroy()
   })
   client.once('error', () => server.resetAndDestroy())
@@ -30,7 +31,7 @@ export const splice = (client: Socket, server: Socket, onEnd: (end: SpliceEnd) =
   })
   server.once('close', () => {
     if (!server.readableEnded) client.destroy()
-    onEnd({ by, reason, bytesFromServer: server.bytesRead })
+    onClosed()
   })
 
   client.pipe(server)

@@ -14,7 +14,7 @@ JSON.parse(readFileSync(join(folder, 'machine.json'), 'utf8'))
 const run = join(folder, 'run', 'pool-1')
 await mkdir(run, { recursive: true })
 
-const keeper = await readIdentity(join(run, 'keeper.json'))
+const keeper = await readIdentity(join(run, 'keeper-1.process.json'))
 if (!keeper || !(await isAlive(keeper))) {
   const identity = await startDetached({
     command: process.execPath,
@@ -23,7 +23,7 @@ if (!keeper || !(await isAlive(keeper))) {
     env: {},
     logFile: join(folder, 'logs', 'keeper.log')
   })
-  await writeIdentity(join(run, 'keeper.json'), identity)
+  await writeIdentity(join(run, 'keeper-1.process.json'), identity)
 }
 setInterval(() => undefined, 1000)
 process.on('SIGTERM', () => process.exit(0))
