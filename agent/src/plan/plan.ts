@@ -141,7 +141,7 @@ const stepToRoute = (
   if (pool?.state === 'running' && pool.trust === 'probed')
     return stepToLink(desired, observed, roles, target.release) ?? route(target)
   if (pool?.state === 'running' && pool.trust === 'thawed') return { kind: 'quick-probe', release: target.release }
-  if (pool?.state === 'frozen') return { kind: 'thaw', release: target.release }
+  if (pool?.state === 'frozen' && pool.trust !== 'distrusted') return { kind: 'thaw', release: target.release }
   // The table must not name workers that are gone: their ports may soon be another's.
   if (roles.serving === undefined && observed.route && !observed.route.failed)
     return { kind: 'close', release: observed.route.release }
@@ -161,8 +161,8 @@ const stepToReady = (
     const link = roles.serving === undefined ? undefined : stepToLink(desired, observed, roles, roles.serving)
     return link ?? stepToMakeRoom(desired, observed, roles, release) ?? { kind: 'start', release }
   }
-  if (pool.state === 'frozen') return { kind: 'thaw', release }
   if (pool.state === 'crashed' || pool.trust === 'distrusted') return retire(pool)
+  if (pool.state === 'frozen') return { kind: 'thaw', release }
   return pool.trust === 'probed' ? undefined : { kind: 'probe', release }
 }
 
@@ -237,7 +237,7 @@ const stepToLink = (
 }
 
 /** The routed release whose pool runs, answered its probe, and listens where the table says. */
-const findServing = (observed: DeploymentObserved): string | undefined => {
+export const findServing = (observed: DeploymentObserved): string | undefined => {
   const { route: routed } = observed
   if (!routed || routed.failed || routed.upstreams.length === 0) return undefined
   const pool = findPool(observed, routed.release)

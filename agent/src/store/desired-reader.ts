@@ -38,15 +38,17 @@ export const desiredReader = async ({
   /** Of the head that was judged last, whatever the verdict: the same one need not be judged each second. */
   let etag: string | undefined
 
-  const accept = async (bytes: Buffer): Promise<boolean> => {
+  const accept = async (bytes: Buffer, signal?: AbortSignal): Promise<boolean> => {
     const head = openHead(judge, bytes)
     const { isNews } = judgeHead(judge, head, floor, now())
     if (!isNews && held) {
+      signal?.throwIfAborted()
       await folder.accept(bytes)
       held = { ...held, head }
       return false
     }
     const sites = await fetchBody(objects, folder, judge, head, held === undefined)
+    signal?.throwIfAborted()
     await folder.accept(bytes)
     held = { head, sites: sites.parsed }
     floor = { ...head, isWhole: true }
@@ -55,20 +57,22 @@ export const desiredReader = async ({
   }
 
   return {
-    /** Looks once; answers whether another desired state is held now. Never throws. */
-    read: async (): Promise<boolean> => {
+    /** Looks once; answers whether another desired state is held now. Never throws. A look that was given up changes nothing later. */
+    read: async (signal?: AbortSignal): Promise<boolean> => {
       try {
         const found = await getIfChanged(objects, layout.head(fleet), etag, { bytesMax: headBytesMax })
+        signal?.throwIfAborted()
         isUnreachable = false
         if (found.kind !== 'found') {
           if (found.kind === 'missing') etag = undefined
           return false
         }
         etag = found.etag
-        const isChanged = await accept(found.bytes)
+        const isChanged = await accept(found.bytes, signal)
         refusal = undefined
         return isChanged
       } catch (error) {
+        if (signal?.aborted) return false
         if (error instanceof Refusal) refusal = error
         else isUnreachable = true
         // The same bytes of a head are always refused alike; a body may have come meanwhile, or the store may answer again.

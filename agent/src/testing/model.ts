@@ -45,7 +45,7 @@ const arbitraryPool: fc.Arbitrary<PoolObserved> = fc
   })
   .map((pool) => ({
     ...pool,
-    trust: pool.state === 'running' ? pool.trust : 'none',
+    trust: pool.state === 'running' || (pool.state === 'frozen' && pool.trust === 'distrusted') ? pool.trust : 'none',
     upstreams: upstreamsOf(pool.release)
   }))
 

@@ -1,0 +1,60 @@
+import { randomUUID } from 'node:crypto'
+import { canonicalJson } from '@berth/shared/canonical'
+import { layout } from '@berth/shared/layout'
+import type { Objects } from '@berth/shared/objects/objects'
+import { sealToPublicKey } from '@berth/shared/sealed'
+import { ProbeFailure } from './failures.ts'
+import type { Packages } from './packages/packages.ts'
+import type { DeploymentDesired } from './plan/state.ts'
+
+/** The context under which probe answers are sealed; whoever opens one demands the same. */
+const diagnosticsContext = (subscription: string, deployment: string, fleet: string, server: string) => ({
+  purpose: 'diagnostics',
+  subscription,
+  deployment,
+  fleet,
+  server
+})
+
+/**
+ * Ships what a failed probe was answered, sealed so that only the subscription's readers can open it: this server cannot.
+ * Answers the id under which it lies; nothing when it was no probe, or the store did not take it.
+ */
+export const diagnostics =
+  ({
+    objects,
+    packages,
+    fleet,
+    server,
+    now
+  }: {
+    readonly objects: Pick<Objects, 'put'>
+    readonly packages: Pick<Packages, 'findKnown'>
+    readonly fleet: string
+    readonly server: string
+    readonly now: () => Date
+  }) =>
+  async (desired: DeploymentDesired, release: string, error: unknown): Promise<string | undefined> => {
+    const ref = [desired.current, desired.preparing, desired.warm].find((found) => found?.release === release)
+    const known = ref && packages.findKnown(ref)
+    if (!(error instanceof ProbeFailure) || !known) return undefined
+    const { subscription, deployment } = desired
+    const { attempts, last } = error.result
+    const content = {
+      release,
+      at: now().toISOString(),
+      code: error.code,
+      message: error.message,
+      attempts,
+      ...(last && { last })
+    }
+    const context = diagnosticsContext(subscription, deployment, fleet, server)
+    try {
+      const sealed = await sealToPublicKey(known.readingKey, context, Buffer.from(canonicalJson(content)))
+      const id = randomUUID()
+      await objects.put(layout.diagnostics(fleet, server, id), sealed)
+      return id
+    } catch {
+      return undefined
+    }
+  }
