@@ -12,13 +12,18 @@ const project = fileURLToPath(new URL('../../..', import.meta.url))
 export const samples = ['samples/hello-static', 'samples/hello-node'] as const
 
 /** Publishes and deploys a sample as anybody would, by the command line; answers when it is served. */
-export const bringUp = async (sample: string, environment: Readonly<Record<string, string>>): Promise<void> => {
+export const bringUp = async (
+  sample: string,
+  environment: Readonly<Record<string, string>>,
+  signal: AbortSignal
+): Promise<void> => {
   const child = spawn(process.execPath, ['cli/bin/berth.mjs', 'up', sample, '--json'], {
     cwd: project,
     env: environment,
     stdio: ['ignore', 'pipe', 'pipe'],
     // Ctrl-C in our terminal is ours to act on.
-    detached: true
+    detached: true,
+    signal
   })
   const [code, , errors] = await Promise.all([
     new Promise<number | null>((resolve, reject) => child.once('error', reject).once('close', resolve)),

@@ -122,7 +122,9 @@ const start = async (o: Starting): Promise<void> => {
   const token = await signInOwner({ db: services.db('berth_api'), api, file: profile, state: state.get() })
   if (isFirst) {
     await Promise.all(
-      samples.map((sample) => progress.step(`${sample}: published, deployed`, () => bringUp(sample, childEnvironment(profile))))
+      samples.map((sample) =>
+        progress.step(`${sample}: published, deployed`, () => bringUp(sample, childEnvironment(profile), o.signal))
+      )
     )
     await state.note({ samples: true })
   }
