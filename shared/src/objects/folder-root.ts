@@ -30,9 +30,14 @@ export const whileRootStays = async <T>(root: string, look: () => Promise<T>): P
   throw new ObjectsError('unavailable', `the folder of the object store, ${root}, is being changed all the time`)
 }
 
+/** Refuses to go on when the store's folder is not there, or is not a store. */
+export const checkRoot = async (root: string): Promise<void> => {
+  await stampOf(root)
+}
+
 /** Makes the folders between the root and `path`, but never the root: a store whose disk is away is not made anew, empty. */
 export const makeFolders = async (root: string, path: string): Promise<void> => {
-  await stampOf(root)
+  await checkRoot(root)
   let folder = root
   for (const name of relative(root, path).split(sep)) {
     const parent = folder

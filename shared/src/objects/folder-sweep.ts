@@ -4,7 +4,7 @@ import type { Clock } from '../clock.ts'
 import { Refusal } from '../refusal.ts'
 import { guarded, isSystemError } from './folder-errors.ts'
 import { parseName } from './folder-names.ts'
-import { namesIn, syncFolder } from './folder-root.ts'
+import { checkRoot, namesIn, syncFolder } from './folder-root.ts'
 import { emptyVersion, nameOf, numbersIn, readCurrent } from './folder-swap.ts'
 
 const ageMsMin = 60_000
@@ -20,7 +20,10 @@ export const sweepFolderStore = async (
 ): Promise<void> => {
   if (!(olderThanMs >= ageMsMin)) throw new Refusal('invalid', `olderThanMs is ${olderThanMs}; it must be ${ageMsMin} or more`)
   const deletedBefore = new Date(clock.now().getTime() - olderThanMs)
-  await guarded('the object store cannot be swept', () => sweepBelow(root, root, deletedBefore))
+  await guarded('the object store cannot be swept', async () => {
+    await checkRoot(root)
+    await sweepBelow(root, root, deletedBefore)
+  })
 }
 
 const sweepBelow = async (root: string, folder: string, deletedBefore: Date): Promise<void> => {
