@@ -65,8 +65,9 @@ export const makeApi = async (deps: ApiDeps): Promise<FastifyInstance> => {
   }).withTypeProvider<TypeBoxTypeProvider>()
   app.setValidatorCompiler(validatorCompiler)
   putRefusals(app, deps)
-  putGate(app, userDirectory(deps))
+  // Before the gate: who is sent away there gets the same headers.
   putHeaders(app, deps)
+  putGate(app, userDirectory(deps))
   await putDocumentation(app, deps.config.version)
 
   await app.register(aboutRoutes, deps)

@@ -5,7 +5,7 @@ import { findApplication } from '../applications/store.ts'
 import type { ApiConfig } from '../config.ts'
 import { supersedeOpen } from '../operations/steps.ts'
 import { insertOperation } from '../operations/store.ts'
-import { type Caller, change } from '../platform/change.ts'
+import { type Caller, change, userOf } from '../platform/change.ts'
 import { type Db, hint, inSubscription, one, type Tx, violatedUnique } from '../platform/database.ts'
 import { notFound, refusal } from '../platform/errors.ts'
 import { addressOf } from '../sites/rules.ts'
@@ -161,14 +161,14 @@ const refuseBadRun = (runs: Runs): void => {
 }
 
 /** The row says what shall be; the operation tells when the fleet is there. */
-const switchStatus = async (tx: Tx, row: store.DeploymentRow, { actor }: Caller): Promise<string> => {
+const switchStatus = async (tx: Tx, row: store.DeploymentRow, caller: Caller): Promise<string> => {
   await supersedeOpen(tx, row.id)
   const operation = await insertOperation(tx, {
     subscriptionId: row.subscriptionId,
     deploymentId: row.id,
     kind: row.status === 'disabled' ? 'disable' : 'enable',
     releaseId: row.status === 'disabled' ? null : row.liveReleaseId,
-    createdBy: actor.kind === 'user' ? actor.id : ''
+    createdBy: userOf(caller)
   })
   await hint(tx, 'writer')
   return one(operation)

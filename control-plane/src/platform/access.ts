@@ -62,7 +62,6 @@ export const rules: Readonly<Record<string, Rule>> = {
   'GET /docs/': { action: 'docs.read', object: 'public' },
   'GET /docs/json': { action: 'docs.read', object: 'public' },
   'GET /docs/yaml': { action: 'docs.read', object: 'public' },
-  'GET /docs/*': { action: 'docs.read', object: 'public' },
   'GET /docs/static/*': { action: 'docs.read', object: 'public' },
   'GET /docs/static/index.html': { action: 'docs.read', object: 'public' },
   'GET /docs/static/swagger-initializer.js': { action: 'docs.read', object: 'public' },

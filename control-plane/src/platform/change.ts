@@ -15,6 +15,12 @@ export type Caller = {
   readonly idempotency?: { readonly user: string; readonly key: string; readonly route: string; readonly body: unknown }
 }
 
+/** The person who asks; only for changes that services do not make. */
+export const userOf = ({ actor, action }: Caller): string => {
+  if (actor.kind !== 'user') throw new Error(`${action} is for people`)
+  return actor.id
+}
+
 /** What a change came to: its answer, and what the audit log says of it. */
 export type Changed<Answer> = {
   readonly answer: Answer

@@ -3,7 +3,7 @@ import { findBuild } from '../builds/choose.ts'
 import { pointToBuild } from '../builds/rules.ts'
 import { refuseIfDisabled } from '../deployments/service.ts'
 import { type DeploymentRow, findDeployment, lockDeployment } from '../deployments/store.ts'
-import { type Caller, change } from '../platform/change.ts'
+import { type Caller, change, userOf } from '../platform/change.ts'
 import { type Db, hint, inSubscription, one, type Tx } from '../platform/database.ts'
 import { notFound, refusal } from '../platform/errors.ts'
 import { findVersion } from '../versions/store.ts'
@@ -88,12 +88,6 @@ const chooseBuild = async (tx: Tx, deployment: DeploymentRow, request: ScheduleI
   if (build) return build.id
   if (request.build) throw notFound('/build')
   throw refusal('no_build', `no build is offered that runs a ${version.kind} application`)
-}
-
-/** Who schedules, for the rows that say so. */
-export const userOf = ({ actor }: Caller): string => {
-  if (actor.kind !== 'user') throw new Error('only people schedule')
-  return actor.id
 }
 
 const present = ({ item, build }: store.ItemRow): ScheduleItem => ({

@@ -15,7 +15,7 @@ import { findApplication } from '../applications/store.ts'
 import { findBuild } from '../builds/choose.ts'
 import type { ApiConfig } from '../config.ts'
 import { findDeployment } from '../deployments/store.ts'
-import { type Caller, change } from '../platform/change.ts'
+import { type Caller, change, userOf } from '../platform/change.ts'
 import { type Db, hint, inSubscription, one, type Tx } from '../platform/database.ts'
 import { notFound, refusal } from '../platform/errors.ts'
 import { findPresentedItem } from '../schedules/service.ts'
@@ -45,7 +45,7 @@ export const uploadService = ({ db, keys, objects, clock, config }: Deps) => {
         await checkTarget(tx, application, request)
         refuseIf(whyNotDeclared(request, limits))
         const { files, bytes, note = null, deploy = null } = request
-        const createdBy = caller.actor.kind === 'user' ? caller.actor.id : ''
+        const createdBy = userOf(caller)
         const row = { id, subscriptionId: subscription, applicationId: application, wrappedKey: Buffer.from(wrapped), createdBy }
         const upload = one(await store.insertUpload(tx, { ...row, files, bytes, note, deploy, seconds }))
         return {
