@@ -37,7 +37,8 @@ export const supervisorOptions = ({
       pollMs,
       httpPort: settings.BERTH_HTTP_PORT,
       services: [
-        { name: 'agent', command: node, args: [script('main.ts')] },
+        // Small young generations: the agent allocates little for long, and its memory is every server's.
+        { name: 'agent', command: node, args: ['--max-semi-space-size=1', script('main.ts')] },
         { name: 'front', command: node, args: [script('front/main.ts')] }
       ],
       drainMs: 10_000,
