@@ -2,10 +2,14 @@ import assert from 'node:assert/strict'
 import { once } from 'node:events'
 import { createServer } from 'node:net'
 import { after, describe, it } from 'node:test'
+import { parser } from '@berth/shared/parse'
+import { Type } from 'typebox'
 import { isConnection, openConnection } from '../prober/connection.ts'
 import { cliOk } from '../system/client.ts'
 import { allReady } from '../system/servers.ts'
 import { createSystem, type System } from '../system/system.ts'
+
+const parseItems = parser(Type.Object({ items: Type.Array(Type.Unknown()) }), 'a list')
 
 describe('npm start', () => {
   const systems: System[] = []
@@ -45,8 +49,8 @@ describe('npm start', () => {
     assert.deepEqual(second.sites, first.sites)
     await allReady(system, 1)
     assert.match(await pageOf(system, 'hello-node'), /Hello from version/)
-    const { stdout } = await cliOk(system, 'versions', 'hello-node', '--json')
-    assert.equal((JSON.parse(stdout) as unknown[]).length, 1, 'nothing was published twice')
+    const versions = parseItems((await cliOk(system, 'versions', 'hello-node', '--json')).json())
+    assert.equal(versions.items.length, 1, 'nothing was published twice')
   })
 
   it('runs beside another one without either knowing', async () => {

@@ -111,10 +111,13 @@ const summaryOf = (title: string, report: ProbeReport, { countedApart, unproven 
 }
 
 const parseDeployments = parser(
-  Type.Array(Type.Object({ id: Type.String(), application: Type.String(), path: Type.String() })),
+  Type.Object({ items: Type.Array(Type.Object({ id: Type.String(), application: Type.String() })) }),
   'deployments'
 )
-const parseApplications = parser(Type.Array(Type.Object({ id: Type.String(), name: Type.String() })), 'applications')
+const parseApplications = parser(
+  Type.Object({ items: Type.Array(Type.Object({ id: Type.String(), name: Type.String() })) }),
+  'applications'
+)
 const parsePublished = parser(Type.Object({ version: Type.Integer() }), 'what was published')
 
 /** Both samples as `npm start` deployed them, with a copy of each. */
@@ -125,9 +128,9 @@ const findPlay = async (system: System, name: SampleName): Promise<Play> => {
   const site = system.ready().sites.find((candidate) => candidate.name === name)
   if (!site) throw new Error(`npm start deployed no ${name}`)
   const applications = parseApplications((await cliOk(system, 'applications', '--json')).json())
-  const application = applications.find((candidate) => candidate.name === name)
+  const application = applications.items.find((candidate) => candidate.name === name)
   const deployments = parseDeployments((await cliOk(system, 'deployments', '--json')).json())
-  const deployment = deployments.find((candidate) => candidate.application === application?.id)
+  const deployment = deployments.items.find((candidate) => candidate.application === application?.id)
   if (!deployment) throw new Error(`there is no deployment of ${name}`)
   const copy = await copySample(name, `${system.folder}/samples`)
   return { name, deployment: deployment.id, host: site.host, copy, target: copy.target(site.host, entryOf(system)) }
