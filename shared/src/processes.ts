@@ -141,8 +141,10 @@ const lookInProc = async (pid: number): Promise<Seen | undefined> => {
   // The second field is the program's name in parentheses and may itself hold spaces and parentheses.
   const [state, , group, ...rest] = stat.slice(stat.lastIndexOf(')') + 2).split(' ')
   const startTime = rest[16]
+  const threads = Number(rest[14])
   if (state === undefined || group === undefined || startTime === undefined) throw new Error(`cannot read /proc/${pid}/stat`)
-  return state === 'Z' || state === 'X' ? undefined : { startTime, group: Number(group) }
+  // A killed process whose first thread ended before the others still holds its files and ports: it is not gone yet.
+  return (state === 'Z' && threads <= 1) || state === 'X' ? undefined : { startTime, group: Number(group) }
 }
 
 const lookByPs = async (pid: number): Promise<Seen | undefined> => {

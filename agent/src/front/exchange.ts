@@ -18,6 +18,8 @@ export type ExchangeContext = {
   readonly clock: Clock
   /** Our own line in an answer's headers. */
   readonly via: string
+  /** Whether clients are told that there will be no next answer on their connection. */
+  readonly isDraining: () => boolean
   /** How long a request may wait for a worker that can be reached. */
   readonly holdMsMax: number
 }
@@ -115,6 +117,7 @@ export const carry = (context: ExchangeContext, exchange: Exchange): void => {
         isAnswered = true
         resumeWorker = resume
         response.on('drain', resume)
+        if (context.isDraining()) response.shouldKeepAlive = false
         response.writeHead(status, statusText, headersToClient(rawHeaders, context.via))
         return true
       },

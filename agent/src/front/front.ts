@@ -58,7 +58,7 @@ export const createFront = ({ server: name, clock }: { readonly server: string; 
 
   const unknown: Destination = { kind: 'unknown' }
   const find = (target: Target): Destination => findRoute(routes, target.hostName, target.path) ?? unknown
-  const context = { find, clock, via: `1.1 ${name}`, holdMsMax }
+  const context = { find, clock, via: `1.1 ${name}`, isDraining: () => isDraining, holdMsMax }
 
   const handle = (exchange: Omit<Exchange, 'target'>): void => {
     const { request, response } = exchange
