@@ -1,6 +1,6 @@
 /** Which room may lean on which. Each rule is a sentence; `scripts/check-boundaries.mjs` runs them. */
 const workspace = (name) => `^${name}/src`
-const tests = '\\.test\\.ts$|/testing/|/contract(-[a-z]+)?\\.ts$'
+const tests = '\\.test\\.ts$|/testing/|/contract[a-z-]*\\.ts$'
 
 /** @type {import('dependency-cruiser').IConfiguration} */
 export default {

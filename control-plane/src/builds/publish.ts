@@ -1,17 +1,8 @@
 import { createReadStream } from 'node:fs'
-import { BuildRef, type BuildStatement } from '@berth/shared/build'
+import type { BuildStatement } from '@berth/shared/build'
 import { type Signer, signEnvelope } from '@berth/shared/dsse'
 import { layout } from '@berth/shared/layout'
 import type { Objects } from '@berth/shared/objects/objects'
-import { jsonParser } from '@berth/shared/parse'
-import { Type } from 'typebox'
-
-/** What the packer of a build says that it made. */
-export const PackedBuild = Type.Object(
-  { ...BuildRef.properties, size: Type.Integer({ minimum: 1 }), requires: Type.Array(BuildRef) },
-  { additionalProperties: false }
-)
-export const parsePackedBuild = jsonParser(PackedBuild, 'a packed build', 'bad_build')
 
 /**
  * Signs a build as the vendor and puts archive and statement where the sealer copies them from. The statement comes last:
