@@ -1,8 +1,8 @@
 import type { Clock } from '@berth/shared/clock'
 import type { Keys } from '@berth/shared/keys/keys'
 import type { Objects } from '@berth/shared/objects/objects'
-import { asc, eq, isNull } from 'drizzle-orm'
-import { type Db, inTransaction } from '../platform/database.ts'
+import { and, asc, eq, isNotNull, isNull } from 'drizzle-orm'
+import { type Db, inTransaction, type Tx } from '../platform/database.ts'
 import { type Log, runLoop, sayOnce } from '../platform/service-loop.ts'
 import { makeSingleFlights } from '../platform/single-flights.ts'
 import { releases } from '../releases/schema.ts'
@@ -73,19 +73,7 @@ export const makeSealer = ({ db, hints, objects, keys, clock, log, limits, check
   const packaging = task('packaging release', (id) => packageRelease(context, id))
 
   const startAll = async () => {
-    const work = await inTransaction(db, async (tx) => ({
-      keyless: await tx.select({ id: subscriptions.id }).from(subscriptions).where(isNull(subscriptions.keysMadeAt)),
-      finishing: await tx
-        .select({ id: uploads.id })
-        .from(uploads)
-        .where(eq(uploads.state, 'finishing'))
-        .orderBy(asc(uploads.finishedAt)),
-      requested: await tx
-        .select({ id: releases.id })
-        .from(releases)
-        .where(eq(releases.status, 'requested'))
-        .orderBy(asc(releases.createdAt))
-    }))
+    const work = await inTransaction(db, findWork)
     for (const { id } of work.keyless) void keyMaking.start(id)
     for (const { id } of work.finishing) void sealing.start(id)
     for (const { id } of work.requested) void packaging.start(id)
@@ -119,3 +107,19 @@ export const makeSealer = ({ db, hints, objects, keys, clock, log, limits, check
     }
   }
 }
+
+/** Everything that waits. What needs a subscription's keys comes only once they are there. */
+const findWork = async (tx: Tx) => ({
+  keyless: await tx.select({ id: subscriptions.id }).from(subscriptions).where(isNull(subscriptions.keysMadeAt)),
+  finishing: await tx
+    .select({ id: uploads.id })
+    .from(uploads)
+    .innerJoin(subscriptions, eq(subscriptions.id, uploads.subscriptionId))
+    .where(and(eq(uploads.state, 'finishing'), isNotNull(subscriptions.keysMadeAt)))
+    .orderBy(asc(uploads.finishedAt)),
+  requested: await tx
+    .select({ id: releases.id })
+    .from(releases)
+    .where(eq(releases.status, 'requested'))
+    .orderBy(asc(releases.createdAt))
+})

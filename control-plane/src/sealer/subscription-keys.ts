@@ -3,7 +3,7 @@ import { layout } from '@berth/shared/layout'
 import type { Objects } from '@berth/shared/objects/objects'
 import { and, eq, isNull, sql } from 'drizzle-orm'
 import { recordAudit } from '../platform/audit.ts'
-import { inTransaction } from '../platform/database.ts'
+import { hint, inTransaction } from '../platform/database.ts'
 import { subscriptions } from '../subscriptions/schema.ts'
 import { contentContext, pairContext, subscriptionsKey } from './content-keys.ts'
 import type { SealerContext } from './deps.ts'
@@ -36,6 +36,8 @@ export const makeSubscriptionKeys = async (
       object: `subscription/${subscription}`,
       outcome: 'done'
     })
+    // Uploads may have waited for these.
+    await hint(tx, 'sealer')
   })
 }
 

@@ -6,6 +6,9 @@ import { sealWithKey } from '@berth/shared/sealed'
 
 export type VaultPack = { readonly pack: string; readonly bytes: number }
 
+/** Keeps the index of a pack of tiny pieces far below what readers allow. */
+const piecesMax = 50_000
+
 /** What binds the wrapped key that lies beside a pack of the vault. */
 export const vaultPackContext = (subscription: string, application: string, pack: string) => ({
   purpose: 'pack',
@@ -44,9 +47,11 @@ export const vaultPacks = ({ objects, contentKey, subscription, application, onP
 
   return {
     add: async (digest: string, plaintext: Uint8Array): Promise<void> => {
-      if (await current.writer.add(digest, plaintext)) return
-      await put()
-      if (!(await current.writer.add(digest, plaintext))) throw new Error('a piece does not fit into an empty pack')
+      if (current.pieces >= piecesMax || !(await current.writer.add(digest, plaintext))) {
+        await put()
+        if (!(await current.writer.add(digest, plaintext))) throw new Error('a piece does not fit into an empty pack')
+      }
+      current.pieces += 1
     },
     finish: async (): Promise<readonly VaultPack[]> => {
       if (!current.writer.empty) await put()
@@ -66,5 +71,5 @@ export type VaultPacks = ReturnType<typeof vaultPacks>
 const newPack = (subscription: string, application: string) => {
   const pack = newPackId()
   const packKey = randomBytes(32)
-  return { pack, packKey, writer: packWriter({ packKey, pack, subscription, application }) }
+  return { pack, packKey, pieces: 0, writer: packWriter({ packKey, pack, subscription, application }) }
 }
