@@ -10,7 +10,7 @@ export const contractKeys = {
 } as const
 
 /** One side of the door, ready to be asked. */
-export type KeysSide = {
+type KeysSide = {
   readonly keys: Keys
   /** The same keys as another process would open them. */
   readonly reopen: () => Promise<Keys>
@@ -166,7 +166,7 @@ const cases = {
 } satisfies Record<string, (side: KeysSide) => Promise<void>>
 
 /** Cases that a stand-in for the real side gets wrong, each with what it does instead. */
-export type KeysSkips = { readonly [Title in keyof typeof cases]?: string }
+type KeysSkips = { readonly [Title in keyof typeof cases]?: string }
 
 /** Registers every guarantee of the door as a test against one side. A skipped one is shown with its reason. */
 export const keysContract = (name: string, make: () => Promise<KeysSide>, skips: KeysSkips = {}): void => {

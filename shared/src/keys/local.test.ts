@@ -54,6 +54,10 @@ describe('local key files', () => {
     await localKeys({ folder })
   })
 
+  it('are unavailable when their folder is not there', async () => {
+    await assert.rejects(localKeys({ folder: join(folder, 'none') }), fails('unavailable'))
+  })
+
   it('are refused at their next use when others may read them since', async () => {
     await createUploads()
     const keys = await localKeys({ folder })

@@ -150,7 +150,14 @@ const pathOf = (folder: string, name: string): string => {
   return join(folder, `${name}${suffix}`)
 }
 
-const checkPrivate = async (path: string): Promise<void> => refuseReadable(path, (await stat(path)).mode)
+const checkPrivate = async (path: string): Promise<void> => {
+  try {
+    refuseReadable(path, (await stat(path)).mode)
+  } catch (error) {
+    if (error instanceof KeysError) throw error
+    throw new KeysError('unavailable', `${path} cannot be looked at; is it the folder of the keys?`, error)
+  }
+}
 
 const refuseReadable = (path: string, mode: number): void => {
   if ((mode & 0o077) !== 0)

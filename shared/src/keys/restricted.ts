@@ -1,7 +1,7 @@
 import { type Keys, KeysError } from './keys.ts'
 
 /** What a handle may do, by the names of keys; a name that ends in `*` stands for all that begin so. */
-export type KeysAllowed = {
+type KeysAllowed = {
   /** Make data keys and key pairs. */
   readonly wrap?: readonly string[]
   readonly unwrap?: readonly string[]

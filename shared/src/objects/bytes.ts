@@ -14,7 +14,7 @@ export const getBytes = async (
   return result.kind === 'found' ? readBody(result, bytesMax, range) : undefined
 }
 
-export type ChangedBytes =
+type ChangedBytes =
   | { readonly kind: 'found'; readonly bytes: Buffer; readonly etag: string; readonly lastModified: Date }
   | { readonly kind: 'not-modified' }
   | { readonly kind: 'missing' }

@@ -6,7 +6,7 @@ import { storeCases } from './contract-store.ts'
 import type { Objects } from './objects.ts'
 
 /** One side of the door, ready to be asked. The first segments `fleets` and `vault` exist. */
-export type ObjectsSide = {
+type ObjectsSide = {
   readonly objects: Objects
   /** The same store as another process would open it. */
   readonly reopen: () => Promise<Objects>
@@ -21,7 +21,7 @@ export type ObjectsCase = (side: ObjectsSide, prefix: string) => Promise<void>
 const cases = { ...storeCases, ...presignCases }
 
 /** Cases that a stand-in for the real side gets wrong, each with what it does instead. */
-export type ObjectsSkips = { readonly [Title in keyof typeof cases]?: string }
+type ObjectsSkips = { readonly [Title in keyof typeof cases]?: string }
 
 /** Registers every guarantee of the door as a test against one side. A skipped one is shown with its reason. */
 export const objectsContract = (name: string, make: () => Promise<ObjectsSide>, skips: ObjectsSkips = {}): void => {

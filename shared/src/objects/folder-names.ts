@@ -24,7 +24,7 @@ export const folderOfPrefix = (root: string, prefix: string): { path: string; co
   return { path: join(root, ...segments.flat()), covered }
 }
 
-export type FolderEntry = {
+type FolderEntry = {
   readonly name: string
   readonly kind: 'object' | 'folder'
   /** What this entry adds to the key: for a folder with its slash, unless it is a chunk of a longer segment. */

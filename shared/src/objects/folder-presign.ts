@@ -2,7 +2,7 @@ import { createHmac, timingSafeEqual } from 'node:crypto'
 import { canonicalJson } from '../canonical.ts'
 
 /** Everything that the signature of a presigned URL covers. */
-export type SignedRequest = {
+type SignedRequest = {
   readonly method: 'PUT' | 'GET'
   readonly key: string
   /** Seconds since 1970. */

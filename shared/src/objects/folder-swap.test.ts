@@ -139,6 +139,24 @@ describe('compare-and-swap in a folder', () => {
     )
   })
 
+  it('does not bring an object back that was deleted and is just being swept away, for a writer that read it before', async () => {
+    const others = await folderObjects({ root })
+    const { etag } = await others.put(key, Buffer.from('read before'))
+    const path = objectPath(root, key)
+    const pause = async (point: PausePoint) => {
+      if (point !== 'read') return
+      await others.delete(key)
+      // As the sweep does, up to the moment before it removes the folder.
+      for (const name of await readdir(path)) await rm(join(path, name))
+    }
+    const heldUp = await folderObjects({ root }, { pause })
+
+    const write = heldUp.put(key, Buffer.from('held up'), { condition: { ifMatch: etag } })
+
+    await assert.rejects(write, (error) => isObjectsError(error, 'unavailable'))
+    assert.equal(await others.head(key), undefined)
+  })
+
   it('counts every answered increment of writers in several processes, one of which is killed in the middle', async () => {
     const objects = await folderObjects({ root })
     const children = ['one', 'two', 'killed'].map((writer) => {

@@ -14,7 +14,7 @@ import { type GetResult, type Objects, ObjectsError, type PutCondition } from '.
 
 export { createFolderStore } from './folder-root.ts'
 
-export type FolderOptions = {
+type FolderOptions = {
   readonly root: string
   /** Without it this handle signs no URLs. */
   readonly presign?: { readonly origin: () => string; readonly secret: Uint8Array; readonly clock: Clock }
@@ -23,7 +23,7 @@ export type FolderOptions = {
 }
 
 /** What tests of the compare-and-swap change. */
-export type FolderInternals = { readonly window?: number; readonly pause?: (point: PausePoint) => Promise<void> }
+type FolderInternals = { readonly window?: number; readonly pause?: (point: PausePoint) => Promise<void> }
 
 // Up to here a body is read at once, so that nobody has to remember to end it.
 const wholeBytesMax = 256 * 1024

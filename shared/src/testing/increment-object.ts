@@ -4,7 +4,7 @@ import { folderObjects } from '../objects/folder.ts'
 import { type Objects, ObjectsError } from '../objects/objects.ts'
 
 /** How often each writer has counted, as one object that all of them replace by compare-and-swap. */
-export type Counts = Readonly<Record<string, number>>
+type Counts = Readonly<Record<string, number>>
 
 export const readCounts = async (objects: Objects, key: string): Promise<{ counts: Counts; etag: string | undefined }> => {
   const found = await getIfChanged(objects, key)

@@ -11,7 +11,7 @@ const startMsMax = 60_000
 const installMsMax = 10 * 60_000
 
 /** The emulator of S3 and KMS that runs for one test file. */
-export type Moto = { readonly endpoint: string; readonly stop: () => Promise<void> }
+type Moto = { readonly endpoint: string; readonly stop: () => Promise<void> }
 
 // The server reads its standard input until we are gone, however we go, and then ends too.
 const program = `
