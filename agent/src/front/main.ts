@@ -1,12 +1,15 @@
 import { mkdir } from 'node:fs/promises'
+import { enableCompileCache } from 'node:module'
 import { join } from 'node:path'
 import { systemClock } from '@berth/shared/clock'
-import { runFront } from './run.ts'
 
 /** Entry of the front's process: `main.ts <server folder>`. */
 const [serverFolder] = process.argv.slice(2)
 if (serverFolder === undefined) throw new Error('usage: main.ts <server folder>')
 await mkdir(join(serverFolder, 'front'), { recursive: true, mode: 0o700 })
+// Compiled code is kept, as the time of a start is a time without a front.
+enableCompileCache(join(serverFolder, 'front', 'compile-cache'))
+const { runFront } = await import('./run.ts')
 const front = await runFront({
   serverFolder,
   clock: systemClock,

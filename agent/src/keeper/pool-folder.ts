@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto'
 import { link, mkdir, readdir, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { readTextIfThere, writeFileAtomic } from '@berth/shared/files'
@@ -87,7 +88,7 @@ export const takeFolder = async (folder: string, self: ProcessIdentity): Promise
   const numbers = await keeperNumbers(folder)
   const last = Math.max(0, ...numbers)
   if (await findKeeper(folder)) return false
-  const temporary = join(folder, `.keeper-${self.pid}.tmp`)
+  const temporary = join(folder, `.keeper-${randomUUID()}.tmp`)
   await writeFile(temporary, JSON.stringify(self), { mode: 0o600 })
   try {
     await link(temporary, join(folder, nameOf(last + 1)))
