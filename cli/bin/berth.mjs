@@ -3,6 +3,8 @@
 // because only that one runs TypeScript.
 import { spawn } from 'node:child_process'
 import { existsSync } from 'node:fs'
+import module from 'node:module'
+import { homedir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
@@ -14,8 +16,11 @@ const isOld = Number(process.versions.node.split('.')[0]) < 24
 const wasHandedOver = process.env[marker] !== undefined
 delete process.env[marker]
 
-if (!isOld) await import('../src/main.ts')
-else handOver(wasHandedOver ? undefined : findNode(dirname(entry)))
+if (!isOld) {
+  // Halves the time to start. In a folder of our own: whoever can write there could make us run anything.
+  module.enableCompileCache?.(join(process.env.XDG_CACHE_HOME || join(homedir(), '.cache'), 'berth', 'node'))
+  await import('../src/main.ts')
+} else handOver(wasHandedOver ? undefined : findNode(dirname(entry)))
 
 function handOver(node) {
   if (!node) {

@@ -16,7 +16,7 @@ export const outputTo = ({ stdout, stderr, clock }: Pick<Environment, 'stdout' |
     /** The command's result, once: as one JSON document, or in words. */
     result: (value: unknown, words: string) => {
       goOn()
-      stdout.write(json ? `${JSON.stringify(value)}\n` : words === '' ? '' : `${words}\n`)
+      stdout.write(`${json ? JSON.stringify(value) : safe(words)}\n`)
     },
     /**
      * The state of something that is being watched: one line of JSON each time; on a terminal in the place of the one
@@ -24,8 +24,10 @@ export const outputTo = ({ stdout, stderr, clock }: Pick<Environment, 'stdout' |
      */
     redraw: (value: unknown, words: string) => {
       if (json) return void stdout.write(`${JSON.stringify(value)}\n`)
-      if (!stdout.isTTY) return void stdout.write(`${words}\n\n`)
-      const lines = words.split('\n').map((line) => line.slice(0, (stdout.columns ?? 80) - 1))
+      if (!stdout.isTTY) return void stdout.write(`${safe(words)}\n\n`)
+      const lines = safe(words)
+        .split('\n')
+        .map((line) => line.slice(0, (stdout.columns ?? 80) - 1))
       const back = drawnLines > 0 ? `\u001b[${drawnLines}A\u001b[0J` : ''
       stdout.write(`${back}${lines.join('\n')}\n`)
       drawnLines = lines.length
@@ -50,6 +52,9 @@ export const outputTo = ({ stdout, stderr, clock }: Pick<Environment, 'stdout' |
   }
 }
 export type Output = ReturnType<typeof outputTo>
+
+/** Words may hold names from elsewhere; only our own line ends stay what they are. */
+const safe = (words: string): string => words.split('\n').map(oneLine).join('\n')
 
 /** Long work, told calmly: one line that is redrawn on a terminal, a plain line now and then elsewhere. */
 export type Progress = { readonly show: (words: string) => void; readonly clear: () => void }

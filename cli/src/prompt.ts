@@ -3,17 +3,36 @@ import { CliError, usageError } from './errors.ts'
 
 const lineBytesMax = 4096
 
-/** Asks one line of a person at a terminal; a secret one is not echoed. */
-export const ask = async (stdin: Source, stderr: Sink, question: string, o: { readonly secret: boolean }): Promise<string> => {
-  stderr.write(question)
-  stdin.setRawMode?.(true)
-  try {
-    return await readKeys(stdin, (text) => {
-      if (!o.secret) stderr.write(text)
-    })
-  } finally {
-    stdin.setRawMode?.(false)
-    stderr.write('\n')
+/** A person at a terminal, to be asked one line after the other. `close` lets go of the terminal. */
+export const keyboard = (stdin: Source, stderr: Sink) => {
+  // One reader for all questions: what was typed ahead must not be lost between two of them.
+  const chunks = stdin[Symbol.asyncIterator]()
+  let ahead: string[] = []
+
+  const nextKey = async (): Promise<string> => {
+    while (ahead.length === 0) {
+      const { done, value } = await chunks.next()
+      if (done) throw new CliError('interrupted', 'the input ended before the answer; nothing was changed')
+      ahead = [...value.toString()]
+    }
+    return ahead.shift() ?? ''
+  }
+
+  return {
+    /** Asks one line; a secret one is not echoed. */
+    ask: async (question: string, o: { readonly secret: boolean }): Promise<string> => {
+      stderr.write(question)
+      stdin.setRawMode?.(true)
+      try {
+        return await readKeys(nextKey, (text) => {
+          if (!o.secret) stderr.write(text)
+        })
+      } finally {
+        stdin.setRawMode?.(false)
+        stderr.write('\n')
+      }
+    },
+    close: async (): Promise<void> => void (await chunks.return?.())
   }
 }
 
@@ -29,23 +48,21 @@ export const readLine = async (stdin: Source): Promise<string> => {
 }
 
 /** In raw mode the keys for corrections arrive as characters: backspace, Ctrl-C, Ctrl-D, Ctrl-U. */
-const readKeys = async (stdin: Source, echo: (text: string) => void): Promise<string> => {
+const readKeys = async (nextKey: () => Promise<string>, echo: (text: string) => void): Promise<string> => {
   const typed: string[] = []
   const erase = (count: number) => {
     typed.splice(typed.length - count, count)
     echo('\b \b'.repeat(count))
   }
-  for await (const chunk of stdin) {
-    for (const key of chunk.toString()) {
-      if (key === '\r' || key === '\n') return typed.join('')
-      if (key === '\u0003' || key === '\u0004') throw new CliError('interrupted', 'interrupted; nothing was changed')
-      if (key === '\u0015') erase(typed.length)
-      else if (key === '\u007f' || key === '\b') erase(Math.min(1, typed.length))
-      else if (key >= ' ') {
-        typed.push(key)
-        echo(key)
-      }
+  for (;;) {
+    const key = await nextKey()
+    if (key === '\r' || key === '\n') return typed.join('')
+    if (key === '\u0003' || key === '\u0004') throw new CliError('interrupted', 'interrupted; nothing was changed')
+    if (key === '\u0015') erase(typed.length)
+    else if (key === '\u007f' || key === '\b') erase(Math.min(1, typed.length))
+    else if (key >= ' ') {
+      typed.push(key)
+      echo(key)
     }
   }
-  throw new CliError('interrupted', 'the input ended before the answer; nothing was changed')
 }

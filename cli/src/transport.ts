@@ -68,8 +68,10 @@ const tryOnce = async (api: string, request: ApiRequest, headers: Record<string,
   }
   const value = jsonOf(text)
   if (status >= 200 && status < 300 && (value !== undefined || text === '')) return { kind: 'answer', value }
-  const mayRetry = status === 429 || (status >= 502 && status <= 504)
-  return { kind: 'failure', error: failureOf(api, request, status, value), mayRetry, retryAfterMs }
+  const error = failureOf(api, request, status, value)
+  // `in_progress`: an earlier try of this very request is still under way, and its answer will be ours.
+  const mayRetry = status === 429 || (status >= 502 && status <= 504) || error.code === 'in_progress'
+  return { kind: 'failure', error, mayRetry, retryAfterMs }
 }
 
 const failureOf = (api: string, { method, path }: ApiRequest, status: number, value: unknown): CliError => {

@@ -1,9 +1,9 @@
 import { readProfiles, removeProfile, saveProfile } from '@berth/shared/profile'
 import { apiClient } from '../client.ts'
-import type { Environment } from '../environment.ts'
+import type { Environment, Sink, Source } from '../environment.ts'
 import { CliError, exitCodes, toCliError, usageError } from '../errors.ts'
 import type { Output } from '../output.ts'
-import { ask, readLine } from '../prompt.ts'
+import { keyboard, readLine } from '../prompt.ts'
 import { type GlobalOptions, openProfile, signedIn } from '../session.ts'
 import { transport } from '../transport.ts'
 import { checkVersion } from '../version.ts'
@@ -58,7 +58,7 @@ export const whoami = async (environment: Environment, options: GlobalOptions, o
 }
 
 /** Where `npm start` serves the API unless it was told otherwise. */
-const localApi = 'http://127.0.0.1:3000'
+const localApi = 'http://127.0.0.1:7010'
 
 const lastApi = async ({ profilePath }: Environment, options: GlobalOptions): Promise<string | undefined> => {
   const file = await readProfiles(profilePath)
@@ -82,8 +82,19 @@ const credentials = async ({ stdin, stderr }: Environment, { email, passwordStdi
   if (!passwordStdin && !stdin.isTTY)
     throw usageError('there is no terminal to ask for the password on; pipe it in with --password-stdin')
   if (passwordStdin && !email) throw usageError('--password-stdin needs --email')
-  const address = email ?? (await ask(stdin, stderr, 'E-mail: ', { secret: false }))
-  const password = passwordStdin ? await readLine(stdin) : await ask(stdin, stderr, 'Password: ', { secret: true })
-  if (password === '') throw usageError('the password is empty')
-  return { email: address.trim(), password }
+  const given = passwordStdin && email ? { email, password: await readLine(stdin) } : await askFor(stdin, stderr, email)
+  if (given.password === '') throw usageError('the password is empty')
+  return { email: given.email.trim(), password: given.password }
+}
+
+const askFor = async (stdin: Source, stderr: Sink, email: string | undefined) => {
+  const person = keyboard(stdin, stderr)
+  try {
+    return {
+      email: email ?? (await person.ask('E-mail: ', { secret: false })),
+      password: await person.ask('Password: ', { secret: true })
+    }
+  } finally {
+    await person.close()
+  }
 }

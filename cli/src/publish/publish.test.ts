@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import { after, before, beforeEach, describe, it } from 'node:test'
 import { subscriptionClient } from '../client.ts'
 import { type CommandLine, commandLine, hastyClock } from '../testing/command-line.ts'
-import type { FakeRequest } from '../testing/fake-api.ts'
+import type { FakeRequest } from '../testing/fake-routes.ts'
 import { transport } from '../transport.ts'
 import { type PublishContext, publishFolder, readFolder } from './publish.ts'
 
@@ -16,6 +16,7 @@ describe('publishing a folder', () => {
   let line: CommandLine
   let context: PublishContext
   let application = ''
+  let uploadsBefore = 0
   before(async () => {
     line = await commandLine()
   })
@@ -28,6 +29,7 @@ describe('publishing a folder', () => {
     application = (await client.createApplication({ name: `app-${api.deployments.applications.length}` })).id
     api.faults.length = 0
     api.requests.length = 0
+    uploadsBefore = api.uploads.all.size
   })
 
   const publish = async (folder: string) => publishFolder(context, { folder: await readFolder(folder, context), application })
@@ -90,13 +92,13 @@ describe('publishing a folder', () => {
   })
 
   it('cuts a larger folder into packs of at most 16 MiB of entries', async () => {
-    const files = Object.fromEntries(Array.from({ length: 12 }, (_, index) => [`${index}.bin`, randomBytes(5_000_000)]))
+    const files = Object.fromEntries(Array.from({ length: 5 }, (_, index) => [`${index}.bin`, randomBytes(5_000_000)]))
 
     const { version } = await publish(await line.files('packs', files))
 
-    assert.equal(opened(version)?.size, 12)
+    assert.equal(opened(version)?.size, 5)
     const packs = line.api.requests.filter(isPack)
-    assert.equal(packs.length, 4)
+    assert.equal(packs.length, 2)
     for (const { body } of packs) assert.ok(body.length < 17 * 1024 * 1024)
   })
 
@@ -137,7 +139,7 @@ describe('publishing a folder', () => {
 
   it('repeats a mutation whose answer was lost with the same idempotency key, and another mutation with another', async () => {
     const finishes = ({ path }: FakeRequest) => path.endsWith('/finish')
-    line.api.faults.push({ when: finishes, what: 'reset' })
+    line.api.faults.push({ when: finishes, what: 'lost-answer' })
 
     await publish(await site('keys'))
 
@@ -146,6 +148,15 @@ describe('publishing a folder', () => {
     assert.equal(keys[0], keys[1])
     const posts = line.api.requests.filter(({ method }) => method === 'POST')
     assert.equal(new Set(posts.map(({ headers }) => headers['idempotency-key'])).size, posts.length - 1)
+  })
+
+  it('begins another upload when the answer that held the key was lost', async () => {
+    line.api.faults.push({ when: ({ path }) => path.endsWith('/uploads'), what: 'lost-answer' })
+
+    const { version } = await publish(await site('no-key'))
+
+    assert.equal(opened(version)?.size, 3)
+    assert.equal(line.api.uploads.all.size - uploadsBefore, 2)
   })
 
   it('refuses a file that changes between hashing and sending, and finishes nothing', async () => {

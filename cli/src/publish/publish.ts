@@ -1,5 +1,5 @@
 import type { ScheduleItem } from '@berth/shared/api/schedules'
-import type { Upload, UploadDeploy, UploadPack } from '@berth/shared/api/uploads'
+import type { Upload, UploadCreated, UploadDeploy, UploadPack, UploadRequest } from '@berth/shared/api/uploads'
 import { canonicalJson, sha256Hex } from '@berth/shared/canonical'
 import type { Clock } from '@berth/shared/clock'
 import { sealWithKey } from '@berth/shared/sealed'
@@ -52,7 +52,7 @@ export const publishFolder = async (
   }
 ): Promise<Published> => {
   const { client } = context
-  const created = await client.createUpload(o.application, {
+  const created = await createUpload(client, o.application, {
     files: o.folder.files.length,
     bytes: o.folder.bytes,
     ...(o.note === undefined ? {} : { note: o.note }),
@@ -69,6 +69,16 @@ export const publishFolder = async (
     uploadKey.fill(0)
   }
   return waitUntilSealed(context, created.id)
+}
+
+/** Its key is handed out once: where the answer that held it was lost, only another upload helps; the first one expires. */
+const createUpload = async (client: SubscriptionClient, application: string, request: UploadRequest): Promise<UploadCreated> => {
+  try {
+    return await client.createUpload(application, request)
+  } catch (error) {
+    if (!(error instanceof CliError) || error.code !== 'upload_key_already_handed_out') throw error
+    return client.createUpload(application, request)
+  }
 }
 
 type OpenUpload = { readonly id: string; readonly key: Buffer; readonly application: string }

@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { type Clock, systemClock } from '@berth/shared/clock'
 import { saveProfile } from '@berth/shared/profile'
+import type { Source } from '../environment.ts'
 import { run } from '../program.ts'
 import { type FakeApi, startFakeApi } from './fake-api.ts'
 
@@ -19,8 +20,8 @@ export const commandLine = async () => {
     folder,
     profilePath,
     signIn: () => saveProfile(profilePath, 'default', { api: api.url, token: api.token(), email: api.email }),
-    berth: (...args: readonly string[]) => runHere({ api, profilePath }, args, ''),
-    berthWithInput: (input: string, ...args: readonly string[]) => runHere({ api, profilePath }, args, input),
+    berth: (...args: readonly string[]) => runWith({ api, profilePath }, args, piped('')),
+    berthWithInput: (input: string, ...args: readonly string[]) => runWith({ api, profilePath }, args, piped(input)),
     /** Makes a folder of files: path → content. */
     files: async (name: string, content: Readonly<Record<string, string | Uint8Array>>): Promise<string> => {
       const root = join(folder, name)
@@ -42,14 +43,17 @@ export type CommandLine = Awaited<ReturnType<typeof commandLine>>
 /** Waits are short, so that retries and polls take no time of the tests; the time itself is the real one. */
 export const hastyClock: Clock = { now: systemClock.now, wait: (ms, signal) => systemClock.wait(Math.min(ms, 5), signal) }
 
-const runHere = async (o: { api: FakeApi; profilePath: string }, args: readonly string[], input: string): Promise<Ran> => {
+/** Runs one command line with this standard input. */
+export const runWith = async (
+  o: { readonly api: FakeApi; readonly profilePath: string },
+  args: readonly string[],
+  stdin: Source
+): Promise<Ran> => {
   const out: string[] = []
   const err: string[] = []
   const code = await run({
     args,
-    stdin: (async function* () {
-      yield input
-    })(),
+    stdin,
     stdout: { write: (text) => out.push(text) },
     stderr: { write: (text) => err.push(text) },
     clock: hastyClock,
@@ -58,4 +62,8 @@ const runHere = async (o: { api: FakeApi; profilePath: string }, args: readonly 
     givenApi: o.api.url
   })
   return { code, out: out.join(''), err: err.join('') }
+}
+
+const piped = async function* (text: string): AsyncGenerator<string> {
+  yield text
 }

@@ -2,29 +2,8 @@ import { randomUUID } from 'node:crypto'
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { fakeDeployments } from './fake-deployments.ts'
+import { ApiFailure, type FakeRequest, type Routes } from './fake-routes.ts'
 import { fakeUploads } from './fake-uploads.ts'
-
-/** An error as the API answers it. */
-export class ApiFailure extends Error {
-  readonly status: number
-  readonly code: string
-
-  constructor(status: number, code: string, message: string) {
-    super(message)
-    this.status = status
-    this.code = code
-  }
-}
-
-export type FakeRequest = {
-  readonly method: string
-  readonly path: string
-  readonly headers: IncomingMessage['headers']
-  readonly body: Buffer
-}
-/** A handler answers the body of a 200, gets what stands for `:name` in its route, and the request's JSON. */
-export type Handler = (parameters: readonly string[], body: Record<string, unknown>) => Promise<unknown> | unknown
-export type Routes = Readonly<Record<string, Handler>>
 
 /** What happens to the first request that matches: a status instead of an answer, or the connection cut before or after the work. */
 export type Fault = { readonly when: (request: FakeRequest) => boolean; readonly what: number | 'reset' | 'lost-answer' }
@@ -40,6 +19,7 @@ export const startFakeApi = async () => {
   const requests: FakeRequest[] = []
   const faults: Fault[] = []
   const tokens = new Set<string>()
+  const answered = new Map<string, unknown>()
   const cli = { latest: '0.1.0', minimum: '0.1.0' }
   const subscription = { id: randomUUID(), name: 'Acme', role: 'owner' }
   const subscriptions = [subscription]
@@ -62,6 +42,16 @@ export const startFakeApi = async () => {
     'GET /v1/builds': () => ({ items: deployments.builds })
   }
 
+  /** The same request with the same key is carried out once; an upload's key is in no second answer. */
+  const once = async ({ path, headers }: FakeRequest, handle: () => unknown): Promise<unknown> => {
+    const key = headers['idempotency-key']
+    if (typeof key !== 'string') return handle()
+    if (answered.has(key) && path.endsWith('/uploads'))
+      throw new ApiFailure(409, 'upload_key_already_handed_out', 'ask for a new upload')
+    if (!answered.has(key)) answered.set(key, await handle())
+    return answered.get(key)
+  }
+
   const answer = async (request: FakeRequest): Promise<{ status: number; body: unknown }> => {
     try {
       const isOpen = ['/v1/about', '/v1/sign-in'].includes(request.path)
@@ -70,7 +60,7 @@ export const startFakeApi = async () => {
       const found = findRoute(routes, request)
       if (!found) throw new ApiFailure(404, 'not_found', `nothing at ${request.path}`)
       const body = request.body.length === 0 ? {} : JSON.parse(request.body.toString())
-      return { status: 200, body: await found.handler(found.parameters, body) }
+      return { status: 200, body: await once(request, () => found.handler(found.parameters, body)) }
     } catch (error) {
       if (!(error instanceof ApiFailure)) throw error
       return { status: error.status, body: { code: error.code, message: error.message, requestId: 'r-1' } }

@@ -9,7 +9,7 @@ import type { Site } from '@berth/shared/api/sites'
 import type { Version } from '@berth/shared/api/versions'
 import { defaultPool, defaultProbe } from '@berth/shared/fields'
 import type { Manifest } from '@berth/shared/manifest'
-import { ApiFailure, type Routes } from './fake-api.ts'
+import { ApiFailure, type Routes } from './fake-routes.ts'
 
 const createdAt = '2026-01-01T00:00:00Z'
 const servers = ['s-1', 's-2'] as const

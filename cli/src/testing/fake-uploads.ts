@@ -6,8 +6,8 @@ import { readPackIndex, stagingPackKey } from '@berth/shared/packs/pack'
 import { openPiece, pieceKey } from '@berth/shared/packs/pieces'
 import { checkPaths } from '@berth/shared/paths'
 import { openWithKey } from '@berth/shared/sealed'
-import { ApiFailure, type FakeRequest, type Routes } from './fake-api.ts'
 import type { FakeDeployments } from './fake-deployments.ts'
+import { ApiFailure, type FakeRequest, type Routes } from './fake-routes.ts'
 
 type Staged = { readonly upload: string; readonly key: Buffer; readonly application: string }
 
