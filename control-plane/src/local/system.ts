@@ -9,6 +9,7 @@ import { restrictedKeys } from '@berth/shared/keys/restricted'
 import { delayedObjects } from '@berth/shared/objects/delayed'
 import { createFolderStore, folderObjects } from '@berth/shared/objects/folder'
 import { serveFolderOrigin } from '@berth/shared/objects/folder-origin'
+import { sweepFolderStore } from '@berth/shared/objects/folder-sweep'
 import { type ObjectsScope, scopedObjects } from '@berth/shared/objects/scoped'
 import { parser } from '@berth/shared/parse'
 import { makeApi } from '../app.ts'
@@ -96,6 +97,8 @@ const start = async (o: Starting): Promise<void> => {
   })
   const keepingDatabase = database.keep(stopping)
   parts.push({ stop: () => keepingDatabase })
+  const sweeping = keepStoreSwept(o)
+  parts.push({ stop: () => sweeping })
 
   const doors = await progress.step('object store, keys and trust', () => openDoors(o))
   const cloud = supervisorOptions(o)
@@ -156,6 +159,17 @@ const openDoors = async ({ home, settings, clock, parts }: Starting) => {
   const makeKey = (name: string, purpose: 'wrap' | 'sign') => createLocalKey({ folder: home.keys, name, purpose })
   await makeFirstTrust({ objects, keys, makeKey, clock })
   return { objects, keys, makeFleetKey: (name: string) => makeKey(name, 'wrap') }
+}
+
+const sweepEveryMs = 60 * 60_000
+
+/** What S3 does by itself: what was deleted an hour ago leaves nothing behind. */
+const keepStoreSwept = async ({ home, clock, stopping }: Starting): Promise<void> => {
+  while (!stopping.aborted) {
+    await clock.wait(sweepEveryMs, stopping)
+    // A folder that is away is swept the next time.
+    if (!stopping.aborted) await sweepFolderStore(home.objects, { olderThanMs: sweepEveryMs, clock }).catch(() => undefined)
+  }
 }
 
 /** Presigned URLs stay good over a restart. */

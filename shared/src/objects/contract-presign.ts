@@ -3,7 +3,7 @@ import { createHash } from 'node:crypto'
 import { request } from 'node:http'
 import { buffer } from 'node:stream/consumers'
 import { getBytes } from './bytes.ts'
-import type { ObjectsCase } from './contract.ts'
+import type { ObjectsCase } from './contract-case.ts'
 import { isObjectsError, type Objects, type PresignedPut } from './objects.ts'
 
 const content = Buffer.from('what a client without any credential puts')

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { getBytes, getIfChanged } from './bytes.ts'
-import type { ObjectsCase } from './contract.ts'
+import type { ObjectsCase } from './contract-case.ts'
 import { isObjectsError, type Objects, type ObjectsErrorCode } from './objects.ts'
 
 const text = (content: string): Uint8Array => Buffer.from(content)

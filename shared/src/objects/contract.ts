@@ -1,22 +1,9 @@
 import assert from 'node:assert/strict'
 import { randomUUID } from 'node:crypto'
 import { after, before, describe, it } from 'node:test'
+import type { ObjectsSide } from './contract-case.ts'
 import { presignCases } from './contract-presign.ts'
 import { storeCases } from './contract-store.ts'
-import type { Objects } from './objects.ts'
-
-/** One side of the door, ready to be asked. The first segments `fleets` and `vault` exist. */
-type ObjectsSide = {
-  readonly objects: Objects
-  /** The same store as another process would open it. */
-  readonly reopen: () => Promise<Objects>
-  /** Moves the clock by which URLs are signed and judged. */
-  readonly passSeconds: (seconds: number) => void
-  readonly close: () => Promise<void>
-}
-
-/** What a case gets: the side, and a prefix of its own. */
-export type ObjectsCase = (side: ObjectsSide, prefix: string) => Promise<void>
 
 const cases = { ...storeCases, ...presignCases }
 
