@@ -4,7 +4,7 @@ import { parseEnvelope, signEnvelope } from '@berth/shared/dsse'
 import { layout } from '@berth/shared/layout'
 import { type Manifest, parseManifest } from '@berth/shared/manifest'
 import { getBytes } from '@berth/shared/objects/bytes'
-import type { Objects } from '@berth/shared/objects/objects'
+import { isObjectsError, type Objects } from '@berth/shared/objects/objects'
 import { Refusal } from '@berth/shared/refusal'
 import { type Package, type PackageStatement, packageContext, type ReleaseTuple, releaseDigest } from '@berth/shared/release'
 import { openWithKey, sealWithKey } from '@berth/shared/sealed'
@@ -155,13 +155,9 @@ const copyPacks = async ({ db, objects }: SealerContext, { fleet, packs, version
   )
   const copies = packs.map((pack) => ({ ...pack, incarnation: present.get(pack.pack) ?? 1 }))
   const missing = copies.filter(({ pack }) => !present.has(pack))
+  const vaultPack = (pack: string) => layout.vaultPack(version.subscriptionId, version.applicationId, pack)
   await Promise.all(
-    missing.map(({ pack, incarnation }) =>
-      objects.copy(
-        layout.vaultPack(version.subscriptionId, version.applicationId, pack),
-        layout.fleetPack(fleet, pack, incarnation)
-      )
-    )
+    missing.map(({ pack, incarnation }) => copy(objects, vaultPack(pack), layout.fleetPack(fleet, pack, incarnation)))
   )
   await recordFleetPacks(db, fleet, missing)
   return copies
@@ -171,6 +167,16 @@ const copyPacks = async ({ db, objects }: SealerContext, { fleet, packs, version
 const copyBuild = async (objects: Objects, fleet: string, { name, version, platform }: BuildRef): Promise<void> => {
   const statement = layout.fleetBuildStatement(fleet, name, version, platform)
   if (await objects.head(statement)) return
-  await objects.copy(layout.build(name, version, platform), layout.fleetBuild(fleet, name, version, platform))
-  await objects.copy(layout.buildStatement(name, version, platform), statement)
+  await copy(objects, layout.build(name, version, platform), layout.fleetBuild(fleet, name, version, platform))
+  await copy(objects, layout.buildStatement(name, version, platform), statement)
+}
+
+/** What is not there to be copied never will be: trying again mends nothing. */
+const copy = async (objects: Objects, from: string, to: string): Promise<void> => {
+  try {
+    await objects.copy(from, to)
+  } catch (error) {
+    if (isObjectsError(error, 'missing')) throw new Refusal('vault_damaged', `${from} is not in the store`)
+    throw error
+  }
 }
