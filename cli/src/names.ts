@@ -32,6 +32,12 @@ export const onlyDeployment = (application: Application, deployments: readonly D
   return only
 }
 
+/** Refuses before anything is sent what could not be deployed afterwards. */
+export const refuseDisabled = ({ name, status }: Deployment): void => {
+  if (status === 'disabled')
+    throw new CliError('disabled', `${name} is disabled, so nothing was published: berth enable ${name} first`)
+}
+
 const listed = (things: readonly Named[]): string =>
   things.length === 0 ? ': there is none at all' : `; there are: ${things.map(({ name }) => name).join(', ')}`
 

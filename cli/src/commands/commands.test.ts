@@ -113,9 +113,13 @@ describe('berth', () => {
       await json('up', await page('one'))
       await json('disable', 'shop')
 
-      const { exit, code } = await failure('up', await page('two'))
-
-      assert.deepEqual([exit, code], [1, 'disabled'])
+      for (const args of [
+        ['up', await page('two')],
+        ['publish', await page('two'), '--application', 'shop', '--deploy']
+      ]) {
+        const { exit, code } = await failure(...args)
+        assert.deepEqual([exit, code], [1, 'disabled'])
+      }
       assert.equal([...line.api.deployments.versions.values()][0]?.length, 1)
     })
 
@@ -179,6 +183,8 @@ describe('berth', () => {
     it('deploy refuses a version, a build and a time that cannot be', async () => {
       await json('up', await page('one'))
 
+      assert.match((await failure('deploy', 'shop', '--version', '9')).message, /there is no version 9; the newest is 1/)
+      assert.match((await failure('deploy', 'shop', '--build', 'node')).message, /not offered; there are: static@1\.0\.0/)
       assert.equal((await failure('deploy', 'shop', '--version', '9')).exit, 4)
       for (const [option, value] of [
         ['--at', '2030-01-31 08:00'],

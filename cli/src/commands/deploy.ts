@@ -13,10 +13,11 @@ export type DeployOptions = WaitOptions & { readonly version?: number; readonly 
 /** Schedules a version on a deployment, now or later; what starts now is waited for. */
 export const deploy = async (session: Session, target: string, options: DeployOptions): Promise<void> => {
   const { output, subscription } = session
-  const build = options.build === undefined ? undefined : buildChoice(options.build)
+  const wantedBuild = options.build === undefined ? undefined : buildChoice(options.build)
   const startsAt = options.at === undefined ? undefined : instant(options.at)
   const deployment = await pickDeployment(subscription, target)
-  const version = options.version ?? (await newestVersion(session, deployment.application)).number
+  const version = await pickVersion(session, deployment.application, options.version)
+  const build = wantedBuild && (await offeredBuild(session, wantedBuild))
   const item = await subscription.schedule(deployment.id, {
     version,
     ...(build ? { build } : {}),
@@ -113,16 +114,28 @@ export const finishScheduled = async (
   return finish(session, await subscription.operation(id), options)
 }
 
-export const newestVersion = async ({ subscription }: Session, application: string) => {
-  const versions = await subscription.versions(application)
-  const [newest] = versions.toSorted((a, b) => b.number - a.number)
-  if (!newest) throw notFound('the application has no version yet: berth publish <dir> makes one')
-  return newest
-}
-
 export const addressOf = ({ addresses, path }: Deployment): string => addresses[0] ?? path
 
-const buildChoice = (text: string): { name: string; version?: string } => {
+/** The version that is asked for, else the newest. */
+const pickVersion = async ({ subscription }: Session, application: string, wanted: number | undefined): Promise<number> => {
+  const numbers = (await subscription.versions(application)).map(({ number }) => number).toSorted((a, b) => b - a)
+  const [newest] = numbers
+  if (newest === undefined) throw notFound('the application has no version yet: berth publish <dir> makes one')
+  if (wanted !== undefined && !numbers.includes(wanted)) throw notFound(`there is no version ${wanted}; the newest is ${newest}`)
+  return wanted ?? newest
+}
+
+type BuildChoice = { readonly name: string; readonly version?: string }
+
+const offeredBuild = async ({ client }: Session, wanted: BuildChoice): Promise<BuildChoice> => {
+  const offered = (await client.builds()).filter(({ status }) => status === 'offered')
+  if (offered.some(({ name, version }) => name === wanted.name && (wanted.version ?? version) === version)) return wanted
+  const names = [...new Set(offered.map(({ name, version }) => `${name}@${version}`))].join(', ')
+  const text = wanted.version === undefined ? wanted.name : `${wanted.name}@${wanted.version}`
+  throw notFound(`the build ${text} is not offered; there are: ${names || 'none'}`)
+}
+
+const buildChoice = (text: string): BuildChoice => {
   const [name = '', version] = text.split('@', 2)
   if (name === '' || version === '')
     throw usageError(`--build takes a name, or name@version as berth builds lists them, not ${text}`)

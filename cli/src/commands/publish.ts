@@ -1,4 +1,5 @@
-import { onlyDeployment, pick } from '../names.ts'
+import { CliError } from '../errors.ts'
+import { onlyDeployment, pick, refuseDisabled } from '../names.ts'
 import { folderText, publishFolder, readFolder } from '../publish/publish.ts'
 import type { Session } from '../session.ts'
 import { addressOf, finishScheduled, type WaitOptions } from './deploy.ts'
@@ -27,7 +28,12 @@ export const publish = async (session: Session, folder: string, options: Publish
   })
   const { version, schedule } = published
   const result = { application, version, files: content.files.length, bytes: content.bytes, schedule }
-  if (!target || !schedule) return output.result(result, `Published version ${version} of ${application.name}.`)
+  if (!target) return output.result(result, `Published version ${version} of ${application.name}.`)
+  if (!schedule)
+    throw new CliError(
+      'not_deployed',
+      `version ${version} of ${application.name} was published, but not deployed: berth deploy ${target.name}`
+    )
 
   output.note(`Published version ${version} of ${application.name}; deploying it to ${target.name}`)
   const operation = await finishScheduled(session, schedule, options)
@@ -44,5 +50,7 @@ const deploymentFor = async (
   wanted: string | true
 ) => {
   const own = (await subscription.deployments()).filter((deployment) => deployment.application === application.id)
-  return wanted === true ? onlyDeployment(application, own) : pick(`deployment of ${application.name}`, own, wanted)
+  const found = wanted === true ? onlyDeployment(application, own) : pick(`deployment of ${application.name}`, own, wanted)
+  refuseDisabled(found)
+  return found
 }

@@ -5,7 +5,7 @@ import type { Deployment } from '@berth/shared/api/deployments'
 import type { Operation } from '@berth/shared/api/operations'
 import { digestOf } from '@berth/shared/canonical'
 import { CliError, exitCodes } from '../errors.ts'
-import { pick } from '../names.ts'
+import { pick, refuseDisabled } from '../names.ts'
 import { type HashedFolder, manifestOf } from '../publish/pieces.ts'
 import { folderText, publishFolder, readFolder } from '../publish/publish.ts'
 import type { Session } from '../session.ts'
@@ -89,8 +89,7 @@ const findDeployment = async (
 ): Promise<Deployment | undefined> => {
   const own = (await subscription.deployments()).filter((deployment) => deployment.application === application.id)
   const found = wanted === undefined ? rootOf(application, own) : pick(`deployment of ${application.name}`, own, wanted)
-  if (found?.status === 'disabled')
-    throw new CliError('disabled', `${found.name} is disabled, so nothing was published: berth enable ${found.name} first`)
+  if (found) refuseDisabled(found)
   return found
 }
 
