@@ -204,7 +204,8 @@ const scopes = {
   sealer: {
     read: ['staging/', 'vault/', 'keys/', 'builds/', 'fleets/', 'control/'],
     write: ['vault/', 'keys/', 'fleets/'],
-    delete: ['staging/']
+    // The vault: what a refused upload had put there already.
+    delete: ['staging/', 'vault/']
   },
   writer: { read: ['fleets/', 'observed/', 'control/'], write: ['fleets/'] },
   provisioner: { read: ['control/', 'fleets/'], write: ['fleets/'] }
