@@ -16,9 +16,7 @@ import {
   type ServerProcess,
   supervisorOf
 } from '../system/servers.ts'
-import { askServer, type Stage, serverCount, untilServes } from './stage.ts'
-
-const comesBackMsMax = 60_000
+import { askServer, comesBackMsMax, type Stage, serverCount, untilServes } from './stage.ts'
 
 const ofRole = async (server: Server, role: Role) => (await processesOf(server)).filter((process) => process.role === role)
 

@@ -14,6 +14,8 @@ import { createSystem, type System } from '../system/system.ts'
 
 /** How many servers the fleet of an acceptance run has. */
 export const serverCount = 3
+/** The longest that anything takes to come back. */
+export const comesBackMsMax = 60_000
 
 /** A sample that is deployed, with its copy to publish from. */
 export type Play = {
@@ -192,8 +194,19 @@ export const assertServedEverywhere = async (stage: Stage, play: Play, version: 
   )
 }
 
+/** Waits until every server serves this version. */
+export const untilServedEverywhere = async (stage: Stage, play: Play, version: number): Promise<void> => {
+  for (const server of await listServers(stage.system)) await untilServes(server, play, version, comesBackMsMax)
+}
+
+const parseStatus = parser(Type.Object({ live: Type.Object({ version: Type.Integer() }) }), 'a status')
+
+/** The version that the platform says is live. */
+export const liveVersion = async ({ system }: Stage, play: Play): Promise<number> =>
+  parseStatus((await cliOk(system, 'status', play.deployment, '--json')).json()).live.version
+
 /** Waits until a server serves a version again. */
-export const untilServes = (server: Server, play: Play, version: number, deadlineMs = 60_000): Promise<Answerer> =>
+export const untilServes = (server: Server, play: Play, version: number, deadlineMs = comesBackMsMax): Promise<Answerer> =>
   eventually(async () => ((await askServer(server, play)).version === String(version) ? askServer(server, play) : undefined), {
     deadlineMs,
     everyMs: 50,
