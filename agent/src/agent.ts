@@ -115,7 +115,6 @@ export const agent = async (o: AgentOptions) => {
     starts: limiter(startsMax),
     clock
   })
-  let installedBuilds = await builds.list()
   const reconciler = makeReconciler({
     observer,
     router,
@@ -149,7 +148,7 @@ export const agent = async (o: AgentOptions) => {
       refusals: [...refusals, ...(contradiction ? [{ code: contradiction.code, message: contradiction.message }] : [])],
       ready: router.isReady() && observer.isFrontUp(),
       notIsolated: guard.notIsolated(),
-      builds: installedBuilds.slice(0, buildsReportedMax),
+      builds: builds.list().slice(0, buildsReportedMax),
       deployments: reconciler
         .states()
         .filter(({ desired, view }) => desired || view.pools.length > 0 || view.route)
@@ -168,7 +167,6 @@ export const agent = async (o: AgentOptions) => {
     )
     await packages.sweep(refs)
     await builds.sweep(refs.map(({ build }) => build))
-    installedBuilds = await builds.list()
   }
 
   return {

@@ -51,6 +51,9 @@ export const builds = async ({
   await mkdir(folder, { recursive: true, mode: 0o755 })
   await chmod(folder, 0o755)
   const underWay = new Map<string, Promise<InstalledBuild>>()
+  const listInstalled = async (): Promise<string[]> =>
+    (await readdir(folder)).flatMap((entry) => /^([a-z].*)-[0-9a-f]{12}\.json$/.exec(entry)?.[1] ?? []).sort()
+  let installed = await listInstalled()
   const folderOf = (ref: BuildRef) => join(folder, nameOf(ref))
 
   const findStatement = async (ref: BuildRef): Promise<BuildStatement | undefined> => {
@@ -143,6 +146,7 @@ export const builds = async ({
     const statement = (await findStatement(ref)) ?? (await fetchStatement(ref))
     for (const required of statement.requires) await install(required, signal, depth + 1)
     if (!(await findStatement(ref))) await unpack(ref, statement, signal)
+    installed = await listInstalled()
     const found = await find(ref)
     if (!found) throw new Error(`the build ${nameOf(ref)} is not whole after it was installed`)
     return found
@@ -159,9 +163,8 @@ export const builds = async ({
   return {
     find: (ref: BuildRef): Promise<InstalledBuild | undefined> => find(ref),
     install: (ref: BuildRef, signal: AbortSignal): Promise<InstalledBuild> => install(ref, signal),
-    /** Name and version of each installed build, for the report. */
-    list: async (): Promise<string[]> =>
-      (await readdir(folder)).flatMap((entry) => /^([a-z].*)-[0-9a-f]{12}\.json$/.exec(entry)?.[1] ?? []).sort(),
+    /** Name and version of each build that is installed, as of the last change. */
+    list: (): readonly string[] => installed,
     /** Removes every build that none of these needs, and what a killed agent left half-made. Not while one is installed. */
     sweep: async (needed: readonly BuildRef[]): Promise<void> => {
       if (underWay.size > 0) return
@@ -177,6 +180,7 @@ export const builds = async ({
         if (underWay.size > 0) return
         await rm(join(folder, entry), { recursive: true, force: true })
       }
+      installed = await listInstalled()
     }
   }
 }
