@@ -15,6 +15,17 @@ const answerMsMax = 2000
 const startMsMax = 2000
 const startPollMs = 20
 
+const pathsOf = (cloudFolder: string) => ({
+  folder: join(cloudFolder, 'balancer'),
+  identity: join(cloudFolder, 'balancer', 'process.json')
+})
+
+/** The balancer of the cloud in this folder, if it runs. */
+export const findBalancer = async (cloudFolder: string): Promise<ProcessIdentity | undefined> => {
+  const recorded = await readIdentity(pathsOf(cloudFolder).identity)
+  return recorded && (await isAlive(recorded)) ? recorded : undefined
+}
+
 /** The balancer's process as its supervisor deals with it: kept running, told its table, asked how the servers are. */
 export const balancerProcess = ({
   cloudFolder,
@@ -27,16 +38,12 @@ export const balancerProcess = ({
   readonly clock: Clock
   readonly log: (line: string) => void
 }) => {
-  const folder = join(cloudFolder, 'balancer')
-  const identityFile = join(folder, 'process.json')
+  const { folder, identity: identityFile } = pathsOf(cloudFolder)
   const args = [main, folder]
   let life: ServiceLife | undefined
   let swapping: Promise<unknown> = Promise.resolve()
 
-  const findRunning = async (): Promise<ProcessIdentity | undefined> => {
-    const recorded = await readIdentity(identityFile)
-    return recorded && (await isAlive(recorded)) ? recorded : undefined
-  }
+  const findRunning = () => findBalancer(cloudFolder)
 
   /** One that was started by a supervisor that died before it could write it down. */
   const adopt = async () => {
@@ -55,9 +62,12 @@ export const balancerProcess = ({
     })
     await writeIdentity(identityFile, identity)
     log(`balancer started as process ${identity.pid}`)
-    // Its first checks take a moment; a look that waits for it here can tell it its table at once.
-    const deadlineMs = clock.now().getTime() + startMsMax
-    while (!(await findState(folder)) && clock.now().getTime() < deadlineMs) await clock.wait(startPollMs)
+  }
+
+  /** A balancer that was just started takes a moment until it answers. */
+  const untilItAnswers = async () => {
+    const deadlineMs = (life?.startedAtMs ?? 0) + startMsMax
+    while (clock.now().getTime() < deadlineMs && !(await findState(folder))) await clock.wait(startPollMs)
   }
 
   return {
@@ -80,6 +90,7 @@ export const balancerProcess = ({
     /** Tells the balancer its table, unless it works by this one already. One table after the other, so that none is overtaken. */
     tell: (table: () => BalancerTable): Promise<void> => {
       const told = swapping.then(async () => {
+        await untilItAnswers()
         const wanted = table()
         const { table: known } = parseBalancerState(await call(folder, 'GET', '/state'))
         if (known !== digestOf(wanted)) await call(folder, 'PUT', '/table', wanted)

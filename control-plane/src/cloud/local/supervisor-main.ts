@@ -8,7 +8,7 @@ import { openState } from './cloud-files.ts'
 import { handlers } from './handlers.ts'
 import { parseSupervisorSettings } from './settings.ts'
 import { supervise } from './supervise.ts'
-import { supervisorPaths } from './supervisor.ts'
+import { findSupervisor, supervisorPaths } from './supervisor.ts'
 
 const periodMs = 500
 
@@ -21,6 +21,9 @@ const run = async (folder: string) => {
   const startTime = await findStartTime(process.pid)
   if (startTime === undefined) throw new Error('this system does not tell when our own process started')
   const self = { pid: process.pid, startTime }
+  const other = await findSupervisor(folder)
+  if (other && other.identity.pid !== self.pid)
+    throw new Error(`process ${other.identity.pid} supervises ${folder} already; nothing was done`)
   await writeIdentity(paths.identity, self)
   await mkdir(join(folder, 'servers'), { recursive: true, mode: 0o711 })
 
@@ -38,11 +41,9 @@ const run = async (folder: string) => {
       wake()
     })
 
-  const control = await serveControl(paths.socket, handlers(deps, supervision, self, wake))
-  log('supervisor started')
   let lastProblem = ''
-  while (!ending.signal.aborted) {
-    // Whatever happens from here on is seen by the look after this one.
+  const look = async () => {
+    // Whatever is declared from here on is seen by the look after this one.
     waiting = new AbortController()
     try {
       await supervision.look()
@@ -52,7 +53,15 @@ const run = async (folder: string) => {
       if (problem !== lastProblem) log(`look failed, the next one tries again: ${problem}`)
       lastProblem = problem
     }
-    if (!ending.signal.aborted) await clock.wait(periodMs, waiting.signal)
+  }
+
+  log('supervisor started')
+  // Nobody is answered before the first look: without it we would call servers sick that we have not asked after.
+  await look()
+  const control = await serveControl(paths.socket, handlers(deps, supervision, self, wake))
+  while (!ending.signal.aborted) {
+    await clock.wait(periodMs, waiting.signal)
+    if (!ending.signal.aborted) await look()
   }
 
   log('ending every server')

@@ -5,9 +5,17 @@ import { canonicalJson } from '@berth/shared/canonical'
 import type { Clock } from '@berth/shared/clock'
 import { callControl, socketPathIn } from '@berth/shared/control-socket'
 import { readTextIfThere, writeFileAtomic } from '@berth/shared/files'
-import { isAlive, type ProcessIdentity, readIdentity, signalProcess, startDetached, stopProcess } from '@berth/shared/processes'
+import {
+  isAlive,
+  type ProcessIdentity,
+  readIdentity,
+  signalProcess,
+  startDetached,
+  stopProcess,
+  writeIdentity
+} from '@berth/shared/processes'
 import { Refusal } from '@berth/shared/refusal'
-import { balancerProcess } from './balancer-process.ts'
+import { balancerProcess, findBalancer } from './balancer-process.ts'
 import { openState } from './cloud-files.ts'
 import { servers } from './servers.ts'
 import { parseSupervisorSettings, type SupervisorSettings } from './settings.ts'
@@ -54,13 +62,15 @@ export const startSupervisor = async ({ folder, node, env, settings, clock }: St
     await signalProcess(running.identity, 'SIGKILL')
     await stopProcess(running.identity, { graceMs: 0, clock })
   }
+  const serves = await findBalancer(folder)
   await writeFileAtomic(paths.settings, wanted)
   const identity = await startDetached({ command: node, args: [main, folder], cwd: folder, env, logFile: paths.log })
+  await writeIdentity(paths.identity, identity)
   try {
     return await untilItServes({ identity, socketPath: paths.socket }, folder, clock)
   } catch (error) {
-    // One that took over from another keeps serving as well as it can; one that is new leaves nothing behind.
-    if (!running) await stopSupervisor({ folder, clock })
+    // What served before this start goes on serving, supervised or not; a start from nothing leaves nothing behind.
+    if (!serves) await stopSupervisor({ folder, clock })
     throw error
   }
 }

@@ -1,8 +1,10 @@
+import { execFile } from 'node:child_process'
 import { chmod, mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { promisify } from 'node:util'
 import { systemClock } from '@berth/shared/clock'
 import { callControl } from '@berth/shared/control-socket'
 import { eventually } from '@berth/shared/testing/eventually'
@@ -67,7 +69,10 @@ export const testCloud = async (changes: Partial<StartSupervisorOptions['setting
         httpPort
       }
     })
-  const supervisor = await start()
+  const supervisor = await start().catch(async (error: unknown) => {
+    await rm(home, { recursive: true, force: true })
+    throw error
+  })
   const view = async (): Promise<CloudView> => parseCloudView(await callControl(supervisor.socketPath, 'GET', '/state'))
   const members = async (fleet: string): Promise<MemberView[]> => (await view()).fleets[fleet]?.members ?? []
 
@@ -102,11 +107,17 @@ export const testCloud = async (changes: Partial<StartSupervisorOptions['setting
 export type TestCloud = Awaited<ReturnType<typeof testCloud>>
 
 const processesNaming = async (text: string): Promise<number[]> => {
-  const found: number[] = []
-  for (const name of await readdir('/proc')) {
-    if (!/^\d+$/.test(name) || Number(name) === process.pid) continue
-    const line = await readFile(`/proc/${name}/cmdline`, 'utf8').catch(() => '')
-    if (line.includes(text)) found.push(Number(name))
-  }
-  return found
+  const commands = process.platform === 'linux' ? await commandsInProc() : await commandsByPs()
+  return [...commands].filter(([pid, command]) => pid !== process.pid && command.includes(text)).map(([pid]) => pid)
+}
+
+const commandsInProc = async (): Promise<Map<number, string>> => {
+  const pids = (await readdir('/proc')).filter((name) => /^\d+$/.test(name)).map(Number)
+  const read = async (pid: number) => [pid, await readFile(`/proc/${pid}/cmdline`, 'utf8').catch(() => '')] as const
+  return new Map(await Promise.all(pids.map(read)))
+}
+
+const commandsByPs = async (): Promise<Map<number, string>> => {
+  const { stdout } = await promisify(execFile)('/bin/ps', ['-axww', '-o', 'pid=,args='])
+  return new Map(stdout.split('\n').map((line) => [Number.parseInt(line, 10), line] as const))
 }
