@@ -245,6 +245,7 @@ const openApi = async ({ objects, keys, services, environment, settings, clock, 
   const config = readConfig({
     ...environment,
     BERTH_ENTRY_PORT: String(settings.BERTH_HTTP_PORT),
+    BERTH_ENTRY_SCHEME: 'http',
     BERTH_REGION: region,
     BERTH_PLATFORM: `${process.platform}-${process.arch}`
   })
