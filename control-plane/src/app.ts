@@ -23,7 +23,7 @@ import { putDocumentation } from './platform/documentation.ts'
 import { newRequestId, putGate } from './platform/gate.ts'
 import { putHeaders } from './platform/headers.ts'
 import { passwordHashing } from './platform/passwords.ts'
-import { putRefusals } from './platform/refusals.ts'
+import { answerBadUrl, putRefusals } from './platform/refusals.ts'
 import type { Log } from './platform/service-loop.ts'
 import { validatorCompiler } from './platform/validation.ts'
 import { releaseRoutes } from './releases/routes.ts'
@@ -58,6 +58,7 @@ export const makeApi = async (deps: ApiDeps): Promise<FastifyInstance> => {
   const app = fastify({
     bodyLimit: bodyBytesMax,
     genReqId: newRequestId,
+    frameworkErrors: answerBadUrl,
     requestTimeout: 60_000,
     // Connections that do nothing do not hold up the end of the process.
     forceCloseConnections: 'idle',

@@ -25,6 +25,13 @@ export const whyNotRun = ({
   return undefined
 }
 
+/** Why nothing can be served at this path; nothing when it can. Browsers resolve dots before they ask. */
+export const whyNotPath = (path: string): string | undefined => {
+  const segments = path.split('/')
+  if (segments.some((segment) => segment === '.' || segment === '..')) return 'a path has no `.` and no `..` in it'
+  return segments[1] === '.berth' ? 'paths below /.berth never reach an application' : undefined
+}
+
 const nameMax = 100
 
 /** Names for a deployment that nobody named, the nicest first: the application's, its path, the site, then numbers. */

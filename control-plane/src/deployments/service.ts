@@ -10,7 +10,7 @@ import { type Db, hint, inSubscription, one, type Tx, violatedUnique } from '../
 import { notFound, refusal } from '../platform/errors.ts'
 import { addressOf } from '../sites/rules.ts'
 import { findSite, hostNamesOf } from '../sites/store.ts'
-import { namesFor, whyNotRun } from './rules.ts'
+import { namesFor, whyNotPath, whyNotRun } from './rules.ts'
 import * as store from './store.ts'
 
 export type DeploymentDeps = {
@@ -105,6 +105,8 @@ export const presentDeployment = async (
 ): Promise<Deployment> => one((await presentDeployments(tx, [row], config))[0])
 
 const newDeployment = async (tx: Tx, subscriptionId: string, request: DeploymentRequest) => {
+  const badPath = whyNotPath(request.path)
+  if (badPath !== undefined) throw refusal('invalid', badPath, { field: '/path' })
   const application = await findApplication(tx, request.application)
   if (!application) throw notFound('/application')
   const site = await findSite(tx, request.site)

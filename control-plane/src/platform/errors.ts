@@ -56,8 +56,7 @@ const bodyErrors: Readonly<Record<string, { code: RefusalCode; message: string }
   FST_ERR_CTP_INVALID_MEDIA_TYPE: { code: 'unsupported_media_type', message: 'send a JSON body as application/json' },
   FST_ERR_CTP_EMPTY_JSON_BODY: { code: 'invalid', message: 'the body is empty where JSON is expected' },
   FST_ERR_CTP_INVALID_JSON_BODY: { code: 'invalid', message: 'the body is not JSON' },
-  FST_ERR_CTP_INVALID_CONTENT_LENGTH: { code: 'invalid', message: 'the body is not as long as its header says' },
-  FST_ERR_BAD_URL: { code: 'not_found', message: notFound().message }
+  FST_ERR_CTP_INVALID_CONTENT_LENGTH: { code: 'invalid', message: 'the body is not as long as its header says' }
 }
 
 /** An expected failure as a refusal with a known code; nothing for a bug. */

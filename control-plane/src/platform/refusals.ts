@@ -1,5 +1,5 @@
 import type { Clock } from '@berth/shared/clock'
-import type { FastifyInstance, FastifyRequest } from 'fastify'
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { recordAudit } from './audit.ts'
 import { type Db, inSubscription, inTransaction } from './database.ts'
 import { asRefusal, failureAnswer, notFound, refusalAnswer } from './errors.ts'
@@ -56,6 +56,12 @@ export const putRefusals = (app: FastifyInstance, { db, clock, log }: { db: Db; 
     if (member === undefined) await inTransaction(db, (tx) => recordAudit(tx, entry))
     else await inSubscription(db, member, (tx) => recordAudit(tx, entry))
   }
+}
+
+/** A URL that is none reaches no hook and no handler: Fastify asks for its answer here. */
+export const answerBadUrl = (_: unknown, request: FastifyRequest, reply: FastifyReply): void => {
+  const { status, body } = refusalAnswer(notFound(), request.id)
+  reply.code(status).send(body)
 }
 
 /** Reading what is not there is no attempt at anything; reading what one may not see, and every change that was refused, is. */

@@ -30,7 +30,13 @@ export type Send = (
   headers?: Record<string, string>
 ) => Promise<Answer>
 
-export type TestTenant = { readonly user: string; readonly subscription: string; readonly send: Send; readonly below: string }
+export type TestTenant = {
+  readonly token: string
+  readonly user: string
+  readonly subscription: string
+  readonly send: Send
+  readonly below: string
+}
 
 export type TestApi = {
   readonly app: FastifyInstance
@@ -101,7 +107,7 @@ const tenant = async (app: FastifyInstance, db: Db, name: string): Promise<TestT
   const user = (await send('GET', '/v1/me')).body.user.id
   const subscription = crypto.randomUUID()
   await inSubscription(db, subscription, (tx) => makeSubscription(tx, { id: subscription, name, ownerId: user }))
-  return { user, subscription, send, below: `/v1/subscriptions/${subscription}` }
+  return { token, user, subscription, send, below: `/v1/subscriptions/${subscription}` }
 }
 
 /** A person with a session; nobody needs their password. */

@@ -1,0 +1,27 @@
+import assert from 'node:assert/strict'
+import { it } from 'node:test'
+import { testApi } from '../testing/api.ts'
+import { putFleet, putReport } from '../testing/scene.ts'
+
+const { owner, operator } = await testApi()
+
+it('shows operators each fleet with its servers as the cloud and they themselves tell', async () => {
+  await putFleet(owner, 'f-1', ['s-1', 's-2'])
+  await putReport(owner, 'f-1', 's-1', [])
+
+  const { body } = await operator('GET', '/v1/fleets/f-1')
+
+  assert.deepEqual(
+    [body.id, body.name, body.tenancy, body.region, body.status, body.servers],
+    ['f-1', 'f-1', 'public', 'local', 'active', 2]
+  )
+  assert.deepEqual(
+    body.members.map(({ reportedAt, ...member }: Record<string, unknown>) => ({ ...member, reported: reportedAt !== undefined })),
+    [
+      { server: 's-1', zone: 'local-a', state: 'healthy', ready: true, generation: 7, reported: true },
+      { server: 's-2', zone: 'local-b', state: 'healthy', reported: false }
+    ]
+  )
+  assert.deepEqual((await operator('GET', '/v1/fleets')).body, { items: [body] })
+  assert.equal((await operator('GET', '/v1/fleets/f-2')).status, 404)
+})
