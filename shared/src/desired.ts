@@ -49,7 +49,7 @@ export const parseDesiredSite = jsonParser(DesiredSite, 'a site in desired state
 
 /** The index of a body: site id → digest of the site's canonical JSON. */
 export const DesiredIndex = Type.Object(
-  { format: Type.Literal(1), fleet: StoreName, sites: Type.Record(Uuid, Digest) },
+  { format: Type.Literal(1), fleet: StoreName, sites: Type.Record(Uuid, Digest, { additionalProperties: false }) },
   { additionalProperties: false }
 )
 export type DesiredIndex = Static<typeof DesiredIndex>

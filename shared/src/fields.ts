@@ -43,7 +43,9 @@ export const defaultPool: PoolSettings = { processes: 1, shutdownTimeLimitMs: 90
 /** Plain settings, handed to the application as environment variables. */
 export const Settings = Type.Record(
   Type.String({ pattern: '^[A-Za-z_][A-Za-z0-9_]{0,127}$' }),
-  Type.String({ maxLength: 32_768 })
+  Type.String({ maxLength: 32_768 }),
+  // Without it a name that the pattern does not know would pass, with any value.
+  { additionalProperties: false }
 )
 export type Settings = Static<typeof Settings>
 

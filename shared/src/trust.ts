@@ -32,7 +32,9 @@ export const Root = Type.Object(
     number: Type.Integer({ minimum: 1 }),
     expires: Type.String({ format: 'date-time' }),
     /** Key id → SPKI PEM (Ed25519). */
-    keys: Type.Record(Type.String({ pattern: '^[0-9a-f]{64}$' }), Type.String({ maxLength: 512 })),
+    keys: Type.Record(Type.String({ pattern: '^[0-9a-f]{64}$' }), Type.String({ maxLength: 512 }), {
+      additionalProperties: false
+    }),
     root: RoleKeys,
     writer: RoleKeys,
     sealer: RoleKeys,
