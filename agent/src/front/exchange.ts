@@ -41,25 +41,27 @@ export const carry = (context: ExchangeContext, exchange: Exchange): void => {
   const deadline = context.clock.now().getTime() + context.holdMsMax
   const hasBody = request.headers['transfer-encoding'] !== undefined || !isZero(request.headers['content-length'])
   const mayRepeat = (request.method === 'GET' || request.method === 'HEAD') && !hasBody && !tunnel
-  const gone = new AbortController()
+  let isGone = false
+  let holding: AbortController | undefined
   let repeated = false
   let abortSent: ((error?: Error) => void) | undefined
 
   const hangUp = () => {
-    if (gone.signal.aborted) return
-    gone.abort()
+    if (isGone) return
+    isGone = true
+    holding?.abort()
     abortSent?.()
   }
   if (tunnel) tunnel.socket.once('close', hangUp)
   else response.once('close', () => response.writableFinished || hangUp())
 
   const fail = (status: PageStatus) => {
-    if (!gone.signal.aborted) answerPage(request, response, status)
+    if (!isGone) answerPage(request, response, status)
   }
 
   const attempt = (except?: Worker): void => {
     const destination = context.find(target)
-    if (gone.signal.aborted) return
+    if (isGone) return
     if (destination.kind === 'unknown') fail(404)
     else if (destination.kind === 'failed' || destination.pool.isFull()) fail(503)
     else {
@@ -76,7 +78,8 @@ export const carry = (context: ExchangeContext, exchange: Exchange): void => {
       return
     }
     const over = new AbortController()
-    void context.clock.wait(remainingMs, AbortSignal.any([over.signal, gone.signal])).then(() => over.abort())
+    holding = over
+    void context.clock.wait(remainingMs, over.signal).then(() => over.abort())
     await pool.waitForChange(over.signal)
     over.abort()
     attempt()
@@ -110,7 +113,7 @@ export const carry = (context: ExchangeContext, exchange: Exchange): void => {
       onConnect: (abort) => {
         isSent = true
         abortSent = abort
-        if (gone.signal.aborted) abort()
+        if (isGone) abort()
       },
       onHeaders: (status, rawHeaders, resume, statusText) => {
         if (status < 200) return true
@@ -129,13 +132,13 @@ export const carry = (context: ExchangeContext, exchange: Exchange): void => {
       },
       onUpgrade: (status, rawHeaders, workerSocket) => {
         workerSocket.once('close', leave)
-        if (!tunnel || gone.signal.aborted) workerSocket.destroy()
+        if (!tunnel || isGone) workerSocket.destroy()
         else splice(tunnel, workerSocket, status, headersToClient(rawHeaders ?? [], context.via))
       },
       onError: (error) => {
         leave()
         abortSent = undefined
-        if (gone.signal.aborted) return
+        if (isGone) return
         if (isAnswered) response.destroy()
         else if (isOurMistake(error)) fail(400)
         else if (!isSent) {

@@ -1,5 +1,5 @@
 import { mkdir } from 'node:fs/promises'
-import { enableCompileCache } from 'node:module'
+import { enableCompileCache, flushCompileCache } from 'node:module'
 import { join } from 'node:path'
 import { systemClock } from '@berth/shared/clock'
 
@@ -18,6 +18,7 @@ const front = await runFront({
     process.exit(1)
   }
 })
+flushCompileCache()
 
 let isStopping = false
 for (const signal of ['SIGTERM', 'SIGINT'] as const) {

@@ -1,5 +1,4 @@
 import { mkdir } from 'node:fs/promises'
-import type { Clock } from '@berth/shared/clock'
 import { callControl } from '@berth/shared/control-socket'
 import { readTextIfThere, writeFileAtomic } from '@berth/shared/files'
 import { Refusal } from '@berth/shared/refusal'
@@ -9,7 +8,7 @@ import { parseTable, parseTableText } from '../front/table.ts'
 import type { FrontTable } from './host.ts'
 
 /** The agent's side of the front: commands it while it is up, and leaves it what it will read while it is not. */
-export const frontDoor = ({ serverFolder }: { readonly serverFolder: string; readonly clock: Clock }) => {
+export const frontDoor = (serverFolder: string) => {
   const files = frontFiles(serverFolder)
   const call = async (method: 'GET' | 'PUT' | 'POST', path: string, body?: unknown) =>
     callControl(await frontSocket(serverFolder), method, path, body)

@@ -51,7 +51,7 @@ export const poolFolders = async (o: { readonly serverFolder: string; readonly n
     compileCache: join(run, 'compile-cache'),
     logs: join(serverFolder, 'logs')
   }
-  await makePassage(folders.pools)
+  for (const passage of [run, folders.pools]) await makePassage(passage)
   for (const closed of [folders.ports, folders.events, folders.compileCache, folders.logs])
     await mkdir(closed, { recursive: true, mode: 0o700 })
 
@@ -164,8 +164,9 @@ export const poolFolders = async (o: { readonly serverFolder: string; readonly n
     const left = await liveWorkers(folder, spec.processes)
     await Promise.all(left.map((worker) => stopProcess(worker, { graceMs: spec.shutdownTimeLimitMs, group: true, clock })))
     const socket = (await readState(folder))?.socket
-    if (socket) await rm(socket, { force: true })
     await rm(folder, { recursive: true, force: true })
+    // Where a socket's path would be too long, it lies alone in a short folder elsewhere.
+    if (socket && dirname(socket) !== folder) await rm(dirname(socket), { recursive: true, force: true })
     await rm(spec.eventFile, { force: true })
     await releasePorts(spec.portsFolder, portOwner(spec))
     await pruneLogs(dirname(spec.logFile))

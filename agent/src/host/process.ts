@@ -15,7 +15,7 @@ export const processHost = async (o: {
 }): Promise<Host> => {
   const { clock } = o
   const folders = await poolFolders(o)
-  const front = frontDoor(o)
+  const front = frontDoor(o.serverFolder)
 
   /** Pools of which anything lives. A killed keeper gets a successor; it takes the workers over. */
   const livePools = async (): Promise<FoundPool[]> => {

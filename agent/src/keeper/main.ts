@@ -1,3 +1,4 @@
+import { flushCompileCache } from 'node:module'
 import { systemClock } from '@berth/shared/clock'
 import { findStartTime } from '@berth/shared/processes'
 import { runKeeper } from './keeper.ts'
@@ -9,6 +10,8 @@ const startTime = await findStartTime(process.pid)
 if (startTime === undefined) throw new Error('this process cannot find itself; no pool is kept')
 const keeper = await runKeeper(folder, { clock: systemClock, self: { pid: process.pid, startTime } })
 if (!keeper) process.exit(0)
+// A process that is made to live on writes its compiled code now: with it, the next keeper starts at a fraction of time and memory.
+flushCompileCache()
 
 let isStopping = false
 for (const signal of ['SIGTERM', 'SIGINT'] as const) {

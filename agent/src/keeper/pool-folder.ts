@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto'
-import { link, mkdir, readdir, rm, writeFile } from 'node:fs/promises'
+import { chmod, link, mkdir, readdir, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { readTextIfThere, writeFileAtomic } from '@berth/shared/files'
 import { isAlive, type ProcessIdentity, readIdentity } from '@berth/shared/processes'
@@ -111,5 +111,7 @@ const keeperNumbers = async (folder: string): Promise<number[]> => {
 
 /** Makes a folder that a pool's own user may pass through to what it owns below, but not read. */
 export const makePassage = async (folder: string): Promise<void> => {
-  await mkdir(folder, { recursive: true, mode: 0o711 })
+  await mkdir(folder, { recursive: true })
+  // A narrow umask would close it.
+  await chmod(folder, 0o711)
 }
