@@ -74,4 +74,3 @@ export const backends = () => {
       )
   }
 }
-export type Backends = ReturnType<typeof backends>

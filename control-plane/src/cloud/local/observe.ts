@@ -40,7 +40,6 @@ export const healthMemory = () => {
     }
   }
 }
-export type HealthMemory = ReturnType<typeof healthMemory>
 
 /** Whether a server that leaves may be ended: the balancer knows that it leaves and has no connection to it, or its time is over. */
 export const isDrained = (

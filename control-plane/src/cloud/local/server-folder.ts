@@ -53,9 +53,12 @@ export const copyKey = async ({
   if ((await readTextIfThere(copy)) !== key) await writeFileAtomic(copy, key, 0o600)
 }
 
-/** Whether the server still has its disk. */
-export const hasFolder = async (folder: string): Promise<boolean> =>
-  (await readTextIfThere(serverPaths(folder).birth)) !== undefined
+/** Whether the server still has its disk: without what it was told at birth it is nobody. */
+export const hasFolder = async (folder: string): Promise<boolean> => {
+  const { birth, machine } = serverPaths(folder)
+  const told = await Promise.all([birth, machine].map(readTextIfThere))
+  return told.every((text) => text !== undefined)
+}
 
 export const removeServerFolder = (folder: string): Promise<void> => rm(folder, { recursive: true, force: true })
 

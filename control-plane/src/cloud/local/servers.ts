@@ -142,4 +142,3 @@ export const servers = ({
     }
   }
 }
-export type Servers = ReturnType<typeof servers>
