@@ -1,7 +1,12 @@
 import type { Clock } from '@berth/shared/clock'
 
 /** Where a command writes: a terminal, a pipe, or in tests a list. */
-export type Sink = { readonly write: (text: string) => unknown; readonly isTTY?: boolean; readonly columns?: number }
+export type Sink = {
+  readonly write: (text: string) => unknown
+  readonly isTTY?: boolean
+  readonly columns?: number
+  readonly rows?: number
+}
 
 /** Where a command reads: a terminal that can stop echoing, or a pipe. */
 export type Source = AsyncIterable<Uint8Array | string> & {

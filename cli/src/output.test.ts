@@ -9,7 +9,7 @@ describe('progress and redrawing', () => {
     let now = 1_000_000
     const output = outputTo(
       {
-        stdout: { write: (text) => out.push(text), isTTY, columns: 20 },
+        stdout: { write: (text) => out.push(text), isTTY, columns: 20, rows: 5 },
         stderr: { write: (text) => err.push(text), isTTY, columns: 20 },
         clock: { now: () => new Date(now), wait: async () => undefined }
       },
@@ -63,5 +63,14 @@ describe('progress and redrawing', () => {
     output.redraw({}, 'four')
 
     assert.deepEqual(out, ['one\ntwo\n', '\u001b[2A\u001b[0Jthree\n', 'four\n'])
+  })
+
+  it('draws no more lines than the terminal shows, so that they can be drawn again', () => {
+    const { output, out } = outputOn(true)
+
+    output.redraw({}, '1\n2\n3\n4\n5\n6')
+    output.redraw({}, '1')
+
+    assert.deepEqual(out, ['1\n2\n3\n… 3 more lines\n', '\u001b[4A\u001b[0J1\n'])
   })
 })

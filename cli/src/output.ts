@@ -1,4 +1,4 @@
-import type { Environment } from './environment.ts'
+import type { Environment, Sink } from './environment.ts'
 import type { CliError } from './errors.ts'
 import { oneLine } from './text.ts'
 
@@ -25,9 +25,7 @@ export const outputTo = ({ stdout, stderr, clock }: Pick<Environment, 'stdout' |
     redraw: (value: unknown, words: string) => {
       if (json) return void stdout.write(`${JSON.stringify(value)}\n`)
       if (!stdout.isTTY) return void stdout.write(`${safe(words)}\n\n`)
-      const lines = safe(words)
-        .split('\n')
-        .map((line) => line.slice(0, (stdout.columns ?? 80) - 1))
+      const lines = fitted(safe(words).split('\n'), stdout)
       const back = drawnLines > 0 ? `\u001b[${drawnLines}A\u001b[0J` : ''
       stdout.write(`${back}${lines.join('\n')}\n`)
       drawnLines = lines.length
@@ -56,6 +54,16 @@ export type Output = ReturnType<typeof outputTo>
 /** Words may hold names from elsewhere; only our own line ends stay what they are. */
 const safe = (words: string): string => words.split('\n').map(oneLine).join('\n')
 
+/** A terminal that does not say how wide it is says 0. */
+const widthOf = ({ columns }: Sink): number => (columns || 80) - 1
+
+/** What a terminal can draw again in place: no line that wraps, and no more lines than it shows. */
+const fitted = (lines: readonly string[], terminal: Sink): string[] => {
+  const most = (terminal.rows || 24) - 1
+  const shown = lines.length <= most ? lines : [...lines.slice(0, most - 1), `… ${lines.length - most + 1} more lines`]
+  return shown.map((line) => line.slice(0, widthOf(terminal)))
+}
+
 /** Long work, told calmly: one line that is redrawn on a terminal, a plain line now and then elsewhere. */
 export type Progress = { readonly show: (words: string) => void; readonly clear: () => void }
 
@@ -74,7 +82,7 @@ const progressLine = (o: Pick<Environment, 'stderr' | 'clock'> & { readonly sile
       if (now - shownAt < (stderr.isTTY ? redrawEveryMs : lineEveryMs)) return
       shownAt = now
       if (!stderr.isTTY) return void stderr.write(`${oneLine(words)}\n`)
-      stderr.write(`\r\u001b[2K${oneLine(words).slice(0, (stderr.columns ?? 80) - 1)}`)
+      stderr.write(`\r\u001b[2K${oneLine(words).slice(0, widthOf(stderr))}`)
       isDrawn = true
     },
     clear: () => {

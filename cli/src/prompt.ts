@@ -21,9 +21,10 @@ export const keyboard = (stdin: Source, stderr: Sink) => {
   return {
     /** Asks one line; a secret one is not echoed. */
     ask: async (question: string, o: { readonly secret: boolean }): Promise<string> => {
-      stderr.write(question)
+      // First, so that not even the first key is echoed by the terminal itself.
       stdin.setRawMode?.(true)
       try {
+        stderr.write(question)
         return await readKeys(nextKey, (text) => {
           if (!o.secret) stderr.write(text)
         })

@@ -33,19 +33,24 @@ export const waitFor = async <T>(o: {
 
 export const isOpen = ({ state }: Operation): boolean => state === 'queued' || state === 'preparing' || state === 'switching'
 
-/** `deploy of version 3: 1 of 2 servers ready, 0 switched; waiting for s-2`. */
+/** `deploy of version 3: preparing, 1 of 2 servers ready, 0 switched`. */
 export const operationText = (operation: Operation): string => {
-  const { kind, version, state, progress, blocker } = operation
-  const what = version === null ? kind : `${kind} of version ${version}`
+  const { state, progress } = operation
   const servers =
     progress.of === 0 ? '' : `, ${progress.ready} of ${counted(progress.of, 'server')} ready, ${progress.routed} switched`
-  return `${what}: ${state}${isOpen(operation) ? servers : ''}${blocker && isOpen(operation) ? `; waiting for ${blocker}` : ''}`
+  return `${actText(operation)}: ${state}${isOpen(operation) ? servers : ''}`
+}
+
+/** What an open operation waits for, or why one failed; nothing when it goes well. */
+export const obstacleText = (operation: Operation): string | undefined => {
+  if (isOpen(operation)) return operation.blocker
+  return operation.reason && `${operation.reason.code}: ${operation.reason.message}`
 }
 
 /** The error for an operation that ended without becoming live, and nothing for one that did. */
 export const failureOf = (operation: Operation, serving?: number): CliError | undefined => {
   if (operation.state === 'live') return undefined
-  const what = operation.version === null ? operation.kind : `the ${operation.kind} of version ${operation.version}`
+  const what = `the ${actText(operation)}`
   const still = serving === undefined ? 'nothing else was changed' : `version ${serving} still serves`
   const why = operation.reason ? ` (${operation.reason.code}: ${operation.reason.message})` : ''
   if (operation.state === 'superseded')
@@ -55,4 +60,10 @@ export const failureOf = (operation: Operation, serving?: number): CliError | un
       exitCodes.operationFailed
     )
   return new CliError('operation_failed', `${what} failed${why}; ${still}`, exitCodes.operationFailed)
+}
+
+/** `deploy of version 3`, `rollback to version 2`, `disable`. */
+const actText = ({ kind, version }: Operation): string => {
+  if (version === null || kind === 'disable' || kind === 'enable') return kind
+  return `${kind} ${kind === 'rollback' ? 'to' : 'of'} version ${version}`
 }

@@ -256,7 +256,7 @@ describe('berth', () => {
       const { code, out } = await line.berth('status', 'shop', '--watch')
 
       assert.equal(code, 0)
-      assert.match(out, /preparing, 1 of 2 servers ready, 0 switched; waiting for s-2/)
+      assert.match(out, /preparing, 1 of 2 servers ready, 0 switched\n {2}server s-2 is preparing it\n/)
       assert.match(out, /deploy of version 2: live/)
     })
 

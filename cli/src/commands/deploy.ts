@@ -4,7 +4,7 @@ import type { ScheduleItem } from '@berth/shared/api/schedules'
 import { CliError, exitCodes, notFound, usageError } from '../errors.ts'
 import { pick, pickDeployment } from '../names.ts'
 import type { Session } from '../session.ts'
-import { failureOf, isOpen, operationText, waitFor } from '../waiting.ts'
+import { failureOf, isOpen, obstacleText, operationText, waitFor } from '../waiting.ts'
 
 /** The options of everything that starts an operation. */
 export type WaitOptions = { readonly wait: boolean; readonly timeout: number }
@@ -75,7 +75,7 @@ export const finish = async (session: Session, started: Operation, { timeout }: 
     deadlineMs: timeout * 1000,
     look: async () => {
       last = await subscription.operation(started.id)
-      output.progress.show(operationText(last))
+      output.progress.show([operationText(last), obstacleText(last)].filter(Boolean).join('; '))
       return isOpen(last) ? undefined : last
     },
     late: () =>

@@ -27,7 +27,13 @@ export const publish = async (session: Session, folder: string, options: Publish
     deploy: target ? { deployment: target.id } : undefined
   })
   const { version, schedule } = published
-  const result = { application, version, files: content.files.length, bytes: content.bytes, schedule }
+  const result = {
+    application: { ...application, lastVersion: version },
+    version,
+    files: content.files.length,
+    bytes: content.bytes,
+    schedule
+  }
   if (!target) return output.result(result, `Published version ${version} of ${application.name}.`)
   if (!schedule)
     throw new CliError(

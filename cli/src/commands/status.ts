@@ -4,7 +4,7 @@ import { CliError, exitCodes, notFound } from '../errors.ts'
 import { pick } from '../names.ts'
 import type { Session } from '../session.ts'
 import { table } from '../text.ts'
-import { failureOf, isOpen, operationText, waitFor } from '../waiting.ts'
+import { failureOf, isOpen, obstacleText, operationText, waitFor } from '../waiting.ts'
 import { addressOf } from './deploy.ts'
 
 /** Shows what was asked for and what each server does; without a name, of every deployment. */
@@ -57,6 +57,7 @@ const watch = async ({ output, subscription, clock }: Session, deployment: strin
 
 const statusText = ({ deployment, live, requested, warm, operation, servers }: DeploymentStatus): string => {
   const wanted = requested ?? live
+  const obstacle = operation && obstacleText(operation)
   const rows = servers.map(({ server, zone, state, version, reason }) => [
     server,
     zone,
@@ -69,6 +70,7 @@ const statusText = ({ deployment, live, requested, warm, operation, servers }: D
     `${deployment.name} (${deployment.status}) ${addressOf(deployment)}`,
     `live: ${versionText(live)}   requested: ${versionText(wanted)}   kept warm: ${versionText(warm)}`,
     ...(operation ? [operationText(operation)] : []),
+    ...(obstacle === undefined ? [] : [`  ${obstacle}`]),
     ...(rows.length > 0 ? [table(['SERVER', 'ZONE', 'REQUESTED', 'ACTUAL', 'STATE', 'REASON'], rows)] : ['no server yet'])
   ].join('\n')
 }

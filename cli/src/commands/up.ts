@@ -31,7 +31,14 @@ export const up = async (session: Session, folder: string, options: UpOptions): 
   const isServed = operation === undefined || !isOpen(operation)
   if (!isNew && operation === undefined) output.note(`Nothing changed: version ${version} of ${application.name} already serves.`)
   else output.note(`Version ${version} of ${application.name} is ${isServed ? 'served' : 'on its way'}.`)
-  const result = { application, deployment, version, published: isNew, served: isServed, address }
+  const result = {
+    application: { ...application, lastVersion: Math.max(application.lastVersion, version) },
+    deployment,
+    version,
+    published: isNew,
+    served: isServed,
+    address
+  }
   output.result(operation ? { ...result, operation } : result, address)
 }
 

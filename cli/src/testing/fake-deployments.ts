@@ -231,7 +231,7 @@ const nextStep = (operation: Operation, isBroken: boolean): Operation => {
     of: servers.length
   }
   const { blocker: _, ...rest } = operation
-  return { ...rest, state, progress: done, ...(state === 'preparing' ? { blocker: 's-2' } : {}) }
+  return { ...rest, state, progress: done, ...(state === 'preparing' ? { blocker: 'server s-2 is preparing it' } : {}) }
 }
 
 const fail = (): never => {
