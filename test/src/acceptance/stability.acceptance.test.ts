@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { rm } from 'node:fs/promises'
+import { rename } from 'node:fs/promises'
 import { join } from 'node:path'
 import { after, before, describe, it } from 'node:test'
 import { parseHead } from '@berth/shared/desired'
@@ -49,7 +49,8 @@ describe('with the control plane and its database gone', () => {
 
     await stage.kill('server', lost, async () => {
       const kill = await killServer(lost)
-      await rm(lost.folder, { recursive: true })
+      // Gone in one step, as a disk is: whoever starts there again meanwhile finds nothing.
+      await rename(lost.folder, join(stage.system.folder, 'lost-disk'))
       return kill
     })
 

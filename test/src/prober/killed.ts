@@ -1,6 +1,9 @@
 import type { Failure, RequestRecord } from './ledger.ts'
 
-/** A kill, as the one who did it saw it: `at` just before the first signal, `doneAt` just after the last. */
+/**
+ * A kill, as the one who did it saw it: `at` just before the first signal, `doneAt` as soon as the last process was seen to be gone.
+ * Between them a dying process's system may still take connections that it then resets.
+ */
 export type Killing = {
   readonly kind: 'worker' | 'server'
   readonly server: string

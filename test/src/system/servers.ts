@@ -61,7 +61,7 @@ export const allReady = (system: System, count: number, deadlineMs = 60_000): Pr
     { deadlineMs, what: `${count} ready servers`, everyMs: 50 }
   )
 
-/** What was killed, and when: before the first signal and after the last. */
+/** What was killed, and when: just before the first signal, and as soon as the last process was seen to be gone. */
 export type Kill = { readonly at: number; readonly doneAt: number; readonly pids: readonly number[] }
 
 /** Kill -9 to all of these at once, and wait until none is left. */
@@ -69,11 +69,10 @@ export const killAll = async (processes: readonly ProcessIdentity[]): Promise<Ki
   if (processes.length === 0) throw new Error('there is nothing to kill, so nothing would be proven')
   const at = Date.now()
   const sent = await Promise.all(processes.map((process) => signalProcess(process, 'SIGKILL')))
-  const doneAt = Date.now()
   if (!sent.some(Boolean)) throw new Error('what was to be killed was gone before')
   for (const process of processes)
     await eventually(async () => !(await isAlive(process)), { what: `the end of process ${process.pid}`, everyMs: 2 })
-  return { at, doneAt, pids: processes.map(({ pid }) => pid) }
+  return { at, doneAt: Date.now(), pids: processes.map(({ pid }) => pid) }
 }
 
 /** Kill -9 to everything that runs on a server: keepers first, so that none starts a worker that we do not know. */
