@@ -1,4 +1,4 @@
-import { and, asc, eq, isNotNull, isNull, lte, sql } from 'drizzle-orm'
+import { and, asc, eq, isNotNull, isNull, lte, or, sql } from 'drizzle-orm'
 import { deployments } from '../deployments/schema.ts'
 import { supersedeOpen } from '../operations/steps.ts'
 import { type AuditEntry, recordAudit } from '../platform/audit.ts'
@@ -11,15 +11,24 @@ type Item = typeof scheduleItems.$inferSelect
 const isDue = and(isNull(scheduleItems.activatedAt), isNull(scheduleItems.endedAt), lte(scheduleItems.startsAt, sql`now()`))
 const isOver = and(isNull(scheduleItems.endedAt), isNotNull(scheduleItems.endsAt), lte(scheduleItems.endsAt, sql`now()`))
 
-/** Starts what is due and ends what is over, on the database's clock; a successor starts before its predecessor ends. */
-export const keepSchedules = async (db: Db): Promise<void> => {
-  for (const item of await db.select().from(scheduleItems).where(isDue).orderBy(asc(scheduleItems.startsAt)))
-    await inTransaction(db, (tx) => start(tx, item))
-  for (const item of await db.select().from(scheduleItems).where(isOver)) await inTransaction(db, (tx) => end(tx, item))
+/**
+ * Starts what is due and ends what is over, on the database's clock; a successor starts before its predecessor ends. Answers whether
+ * anything was done. `alone` keeps one item's trouble from the others.
+ */
+export const keepSchedules = async (
+  db: Db,
+  alone: (what: string, work: () => Promise<boolean>) => Promise<boolean>
+): Promise<boolean> => {
+  const due = await db.select().from(scheduleItems).where(or(isDue, isOver)).orderBy(asc(scheduleItems.startsAt))
+  let done = false
+  for (const step of [start, end])
+    for (const item of due)
+      if (await alone(`schedule item ${item.id}`, () => inTransaction(db, (tx) => step(tx, item)))) done = true
+  return done
 }
 
-const start = async (tx: Tx, item: Item): Promise<void> => {
-  if (!(await lock(tx, item, isDue)) || (await lock(tx, item, isOver))) return
+const start = async (tx: Tx, item: Item): Promise<boolean> => {
+  if (!(await lock(tx, item, isDue)) || (await lock(tx, item, isOver))) return false
   const { operationId } = await startItem(tx, item)
   await recordAudit(tx, {
     ...about(item),
@@ -27,11 +36,12 @@ const start = async (tx: Tx, item: Item): Promise<void> => {
     outcome: 'started',
     detail: { deployment: item.deploymentId, version: item.version, operation: operationId }
   })
+  return true
 }
 
 /** What was activated last governs a deployment: when that ends and nothing follows, nothing runs. */
-const end = async (tx: Tx, item: Item): Promise<void> => {
-  if (!(await lock(tx, item, isOver))) return
+const end = async (tx: Tx, item: Item): Promise<boolean> => {
+  if (!(await lock(tx, item, isOver))) return false
   await tx.update(scheduleItems).set({ endedAt: sql`now()` }).where(eq(scheduleItems.id, item.id))
   const [later] = await tx
     .select({ id: scheduleItems.id })
@@ -53,6 +63,7 @@ const end = async (tx: Tx, item: Item): Promise<void> => {
     outcome: 'done',
     detail: { deployment: item.deploymentId, nothingFollows: !later }
   })
+  return true
 }
 
 /** The deployment first, as everybody does, then the item: whether it still is as it was found. */

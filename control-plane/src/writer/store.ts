@@ -1,10 +1,10 @@
 import type { MemberState } from '@berth/shared/api/fleets'
-import { and, eq, inArray, or, sql } from 'drizzle-orm'
+import { and, eq, inArray, ne, or, sql } from 'drizzle-orm'
 import { deployments } from '../deployments/schema.ts'
 import { fleets, servers } from '../fleets/schema.ts'
 import { operations } from '../operations/schema.ts'
 import { openStates } from '../operations/steps.ts'
-import { type Db, inTransaction, type Tx } from '../platform/database.ts'
+import type { Db } from '../platform/database.ts'
 import { releases } from '../releases/schema.ts'
 import { sites } from '../sites/schema.ts'
 
@@ -33,42 +33,35 @@ export type Look = {
   readonly releases: ReadonlyMap<string, ReleaseOfRow>
 }
 
-/** Everything that a pass of the writer decides from, but for what servers report. */
-export const look = (db: Db): Promise<Look> =>
-  inTransaction(
-    db,
-    async (tx) => {
-      const pending = await readPending(tx)
-      const ids = pending.flatMap(({ deployment, operation }) =>
-        [operation?.releaseId, deployment.liveReleaseId, deployment.warmReleaseId].filter((id) => typeof id === 'string')
-      )
-      const rows =
-        ids.length === 0
-          ? []
-          : await tx
-              .select()
-              .from(releases)
-              .where(inArray(releases.id, [...new Set(ids)]))
-      return {
-        now: await readNow(tx),
-        fleets: await readFleets(tx),
-        pending,
-        releases: new Map(rows.map((row) => [row.id, row]))
-      }
-    },
-    { isolationLevel: 'repeatable read', accessMode: 'read only' }
+/**
+ * Everything that a pass of the writer decides from, but for what servers report. No snapshot is needed, so that nothing waits in line:
+ * whoever carries a decision out looks again, under the deployment's lock.
+ */
+export const look = async (db: Db): Promise<Look> => {
+  const [pending, now, watched] = await Promise.all([readPending(db), readNow(db), readFleets(db)])
+  const ids = pending.flatMap(({ deployment, operation }) =>
+    [operation?.releaseId, deployment.liveReleaseId, deployment.warmReleaseId].filter((id) => typeof id === 'string')
   )
+  const rows =
+    ids.length === 0
+      ? []
+      : await db
+          .select()
+          .from(releases)
+          .where(inArray(releases.id, [...new Set(ids)]))
+  return { now, fleets: watched, pending, releases: new Map(rows.map((row) => [row.id, row])) }
+}
 
-const readPending = (tx: Tx): Promise<Pending[]> =>
-  tx
+const readPending = (db: Db): Promise<Pending[]> =>
+  db
     .select({ deployment: deployments, operation: operations, fleet: sites.fleetId })
     .from(deployments)
     .innerJoin(sites, eq(sites.id, deployments.siteId))
     .leftJoin(operations, and(eq(operations.deploymentId, deployments.id), inArray(operations.state, [...openStates])))
     .where(or(eq(deployments.baking, true), inArray(operations.state, [...openStates])))
 
-const readNow = async (tx: Tx): Promise<Date> => {
-  const { rows } = await tx.execute<{ now: string }>(
+const readNow = async (db: Db): Promise<Date> => {
+  const { rows } = await db.execute<{ now: string }>(
     sql`select to_char(clock_timestamp() at time zone 'utc', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"') as now`
   )
   const [row] = rows
@@ -76,10 +69,11 @@ const readNow = async (tx: Tx): Promise<Date> => {
   return new Date(row.now)
 }
 
-const readFleets = async (tx: Tx): Promise<FleetToWatch[]> => {
-  const rows = await tx.select({ id: fleets.id, revision: fleets.revision, status: fleets.status }).from(fleets)
-  const members = Map.groupBy(await tx.select().from(servers), ({ fleetId }) => fleetId)
-  return rows
-    .filter(({ status }) => status !== 'deleting')
-    .map(({ id, revision }) => ({ id, revision, members: members.get(id) ?? [] }))
+const readFleets = async (db: Db): Promise<FleetToWatch[]> => {
+  const [rows, members] = await Promise.all([
+    db.select({ id: fleets.id, revision: fleets.revision }).from(fleets).where(ne(fleets.status, 'deleting')),
+    db.select().from(servers)
+  ])
+  const membersOf = Map.groupBy(members, ({ fleetId }) => fleetId)
+  return rows.map(({ id, revision }) => ({ id, revision, members: membersOf.get(id) ?? [] }))
 }

@@ -432,6 +432,40 @@ describe('a writer', () => {
   })
 })
 
+describe('a writer whose database goes away', () => {
+  it('says so, and carries on with what was asked meanwhile when it is back', async () => {
+    const { tenant, deploy, settle, desired, request } = await stage()
+    await deploy('one')
+    await settle()
+    await deploy('two')
+    await settle()
+    const { warm } = must(await desired())
+    const said: string[] = []
+    let away = false
+    // Every statement of a writer without a database fails as the driver fails it.
+    const cutDb = new Proxy(db, {
+      get: (target, name) => {
+        if (away) throw new Error('the connection was refused')
+        return Reflect.get(target, name)
+      }
+    })
+    const stop = new AbortController()
+    const running = makeTestWriter({ db: cutDb, log: ({ message }) => said.push(message) }).run(stop.signal)
+    try {
+      away = true
+      await eventually(() => said.includes('pass failed and will be tried again: the connection was refused'))
+      await request('rollback', must(warm).id)
+      away = false
+      await eventually(async () => must(await desired()).current?.id === must(warm).id)
+      await eventually(() => said.includes('pass works again'))
+    } finally {
+      stop.abort()
+      await running
+    }
+    assert.equal((await lastOperation(tenant)).state, 'switching')
+  })
+})
+
 describe('a fleet’s revision', () => {
   it('is raised by whatever changes what is rendered, and by nothing else', async () => {
     const { fleet, tenant, deploy, settle } = await stage()

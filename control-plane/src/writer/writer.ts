@@ -73,9 +73,14 @@ export const makeWriter = ({ db, hints, objects, keys, clock, log, headValidityM
   let latest: Look | undefined
   let wake = () => {}
 
-  /** Everything that needs the database alone. Heads are started here and not waited for: a hint must not wait for the store. */
+  /** Everything that needs the database alone; schedules come last, since a hint is about an operation. */
   const act = async (): Promise<void> => {
-    await keepSchedules(db)
+    await advanceAll()
+    if (await keepSchedules(db, alone)) await advanceAll()
+  }
+
+  /** Takes steps until none is left. Heads are started here and not waited for: a hint must not wait for the store. */
+  const advanceAll = async (): Promise<void> => {
     for (let round = 1; round <= roundsMax; round++) {
       const seen = await look(db)
       latest = seen
@@ -83,7 +88,7 @@ export const makeWriter = ({ db, hints, objects, keys, clock, log, headValidityM
       let changed = false
       for (const decision of decisions) {
         const { deployment, fleet } = decision.pending
-        const done = await carryOutAlone(decision, deployment.id)
+        const done = await alone(`the next step of deployment ${deployment.id}`, () => carryOut(db, decision))
         changed ||= done && !(decision.kind === 'step' && decision.step.kind === 'wait')
         if (done && fleet !== null) void writing.start(fleet)
       }
@@ -93,11 +98,10 @@ export const makeWriter = ({ db, hints, objects, keys, clock, log, headValidityM
     log({ service, level: 'warn', message: `operations did not settle within ${roundsMax} rounds; the next pass goes on` })
   }
 
-  /** One deployment's trouble must not keep the others; a database that is away is everybody's. */
-  const carryOutAlone = async (decision: Parameters<typeof carryOut>[1], deployment: string): Promise<boolean> => {
-    const what = `the next step of deployment ${deployment}`
+  /** One thing's trouble must not keep the others; a database that is away is everybody's. */
+  const alone = async (what: string, work: () => Promise<boolean>): Promise<boolean> => {
     try {
-      const done = await carryOut(db, decision)
+      const done = await work()
       says.well(what)
       return done
     } catch (error) {
