@@ -32,128 +32,149 @@ export type Exchange = {
   readonly tunnel?: { readonly socket: Duplex; readonly head: Buffer }
 }
 
+/** One exchange on its way, through however many attempts. */
+type Trip = Exchange & {
+  readonly context: ExchangeContext
+  readonly deadline: number
+  readonly hasBody: boolean
+  /** Once more, when the worker was lost before the first byte of its answer. */
+  repeatsLeft: number
+  isGone: boolean
+  /** Ends what is under way for a client that is gone. */
+  abandon: (() => void) | undefined
+}
+
 /**
  * Carries one request to a worker and the answer back. As long as no byte of it was sent it is tried until the deadline,
  * whatever its method; a GET or HEAD of which no byte of an answer came is tried once more.
  */
 export const carry = (context: ExchangeContext, exchange: Exchange): void => {
-  const { request, response, target, tunnel } = exchange
-  const deadline = context.clock.now().getTime() + context.holdMsMax
+  const { request, response, tunnel } = exchange
   const hasBody = request.headers['transfer-encoding'] !== undefined || !isZero(request.headers['content-length'])
-  const mayRepeat = (request.method === 'GET' || request.method === 'HEAD') && !hasBody && !tunnel
-  let isGone = false
-  let holding: AbortController | undefined
-  let repeated = false
-  let abortSent: ((error?: Error) => void) | undefined
-
-  const hangUp = () => {
-    if (isGone) return
-    isGone = true
-    holding?.abort()
-    abortSent?.()
+  const isRepeatable = (request.method === 'GET' || request.method === 'HEAD') && !hasBody && !tunnel
+  const trip: Trip = {
+    ...exchange,
+    context,
+    deadline: context.clock.now().getTime() + context.holdMsMax,
+    hasBody,
+    repeatsLeft: isRepeatable ? 1 : 0,
+    isGone: false,
+    abandon: undefined
   }
-  if (tunnel) tunnel.socket.once('close', hangUp)
-  else response.once('close', () => response.writableFinished || hangUp())
+  if (tunnel) tunnel.socket.once('close', () => hangUp(trip))
+  else response.once('close', () => response.writableFinished || hangUp(trip))
+  attempt(trip)
+}
 
-  const fail = (status: PageStatus) => {
-    if (!isGone) answerPage(request, response, status)
+const hangUp = (trip: Trip): void => {
+  if (trip.isGone) return
+  trip.isGone = true
+  trip.abandon?.()
+}
+
+const fail = ({ isGone, request, response }: Trip, status: PageStatus): void => {
+  if (!isGone) answerPage(request, response, status)
+}
+
+/** Sends the request where the table says right now; `except` is a worker that just failed. */
+const attempt = (trip: Trip, except?: Worker): void => {
+  if (trip.isGone) return
+  const destination = trip.context.find(trip.target)
+  if (destination.kind === 'unknown') fail(trip, 404)
+  else if (destination.kind === 'failed' || destination.pool.isFull()) fail(trip, 503)
+  else {
+    const worker = destination.pool.pick(except)
+    if (worker) send(trip, destination.pool, worker, destination.path)
+    else void hold(trip, destination.pool)
   }
+}
 
-  const attempt = (except?: Worker): void => {
-    const destination = context.find(target)
-    if (isGone) return
-    if (destination.kind === 'unknown') fail(404)
-    else if (destination.kind === 'failed' || destination.pool.isFull()) fail(503)
-    else {
-      const worker = destination.pool.pick(except)
-      if (worker) send(destination.pool, worker, destination.path)
-      else void hold(destination.pool)
+/** Waits for a worker, for another table or for the deadline, and tries again. */
+const hold = async (trip: Trip, pool: UpstreamPool): Promise<void> => {
+  const { clock } = trip.context
+  const remainingMs = trip.deadline - clock.now().getTime()
+  if (remainingMs <= 0) return fail(trip, 503)
+  const over = new AbortController()
+  trip.abandon = () => over.abort()
+  void clock.wait(remainingMs, over.signal).then(() => over.abort())
+  await pool.waitForChange(over.signal)
+  over.abort()
+  attempt(trip)
+}
+
+const send = (trip: Trip, pool: UpstreamPool, worker: Worker, path: string): void => {
+  const { request, response, target, tunnel, hasBody } = trip
+  const passenger: Passenger = {
+    cut: () => {
+      if (tunnel) tunnel.socket.destroy()
+      else response.destroy()
+      hangUp(trip)
     }
   }
-
-  const hold = async (pool: UpstreamPool): Promise<void> => {
-    const remainingMs = deadline - context.clock.now().getTime()
-    if (remainingMs <= 0) {
-      fail(503)
-      return
-    }
-    const over = new AbortController()
-    holding = over
-    void context.clock.wait(remainingMs, over.signal).then(() => over.abort())
-    await pool.waitForChange(over.signal)
-    over.abort()
-    attempt()
+  pool.board(passenger, worker)
+  const options: Dispatcher.DispatchOptions = {
+    // The type lists a few methods; undici sends every token.
+    method: request.method as Dispatcher.HttpMethod,
+    path: target.url,
+    headers: headersToWorker(request, target, path),
+    // The type forgets iterables, which undici takes.
+    body: hasBody ? (bodyOf(request) as unknown as Readable) : null,
+    upgrade: tunnel ? 'websocket' : null
   }
+  const leave = () => pool.leave(passenger, worker)
+  worker.dispatcher.dispatch(options, receiver(trip, pool, worker, leave))
+}
 
-  const send = (pool: UpstreamPool, worker: Worker, path: string): void => {
-    let isSent = false
-    let isAnswered = false
-    let resumeWorker: (() => void) | undefined
-    const passenger: Passenger = {
-      cut: () => {
-        if (tunnel) tunnel.socket.destroy()
-        else response.destroy()
-        hangUp()
-      }
+/** Takes the answer in: undici's plain handler, as its newer one makes an object of every header, at much of the speed. */
+const receiver = (trip: Trip, pool: UpstreamPool, worker: Worker, leave: () => void): Dispatcher.DispatchHandler => {
+  const { context, response, tunnel } = trip
+  let isSent = false
+  let isAnswered = false
+  let resumeWorker: (() => void) | undefined
+  return {
+    onConnect: (abort) => {
+      isSent = true
+      trip.abandon = abort
+      if (trip.isGone) abort()
+    },
+    onHeaders: (status, rawHeaders, resume, statusText) => {
+      if (status < 200) return true
+      isAnswered = true
+      resumeWorker = resume
+      response.on('drain', resume)
+      if (context.isDraining()) response.shouldKeepAlive = false
+      response.writeHead(status, statusText, headersToClient(rawHeaders, context.via))
+      return true
+    },
+    onData: (chunk) => response.write(chunk),
+    onComplete: () => {
+      if (resumeWorker) response.off('drain', resumeWorker)
+      response.end()
+      leave()
+    },
+    onUpgrade: (status, rawHeaders, workerSocket) => {
+      workerSocket.once('close', leave)
+      // undici is done with it; its abort would count this request out twice.
+      trip.abandon = () => workerSocket.destroy()
+      if (!tunnel || trip.isGone) workerSocket.destroy()
+      else splice(tunnel, workerSocket, status, headersToClient(rawHeaders ?? [], context.via))
+    },
+    onError: (error) => {
+      leave()
+      trip.abandon = undefined
+      if (trip.isGone) return
+      if (isAnswered) response.destroy()
+      else if (isOurMistake(error)) fail(trip, 400)
+      else if (!isSent) {
+        pool.markDown(worker)
+        attempt(trip, worker)
+      } else if (trip.repeatsLeft > 0) {
+        trip.repeatsLeft--
+        // The worker's other connections may have broken at the same moment; their news is read before we try again.
+        setImmediate(attempt, trip, worker)
+      } else fail(trip, 502)
     }
-    const leave = () => pool.leave(passenger, worker)
-    pool.board(passenger, worker)
-
-    const options: Dispatcher.DispatchOptions = {
-      // The type lists a few methods; undici sends every token.
-      method: request.method as Dispatcher.HttpMethod,
-      path: target.url,
-      headers: headersToWorker(request, target, path),
-      // The type forgets iterables, which undici takes.
-      body: hasBody ? (bodyOf(request) as unknown as Readable) : null,
-      upgrade: tunnel ? 'websocket' : null
-    }
-    // undici's plain handler: its newer one parses every header into an object, which costs much of the speed.
-    worker.dispatcher.dispatch(options, {
-      onConnect: (abort) => {
-        isSent = true
-        abortSent = abort
-        if (isGone) abort()
-      },
-      onHeaders: (status, rawHeaders, resume, statusText) => {
-        if (status < 200) return true
-        isAnswered = true
-        resumeWorker = resume
-        response.on('drain', resume)
-        if (context.isDraining()) response.shouldKeepAlive = false
-        response.writeHead(status, statusText, headersToClient(rawHeaders, context.via))
-        return true
-      },
-      onData: (chunk) => response.write(chunk),
-      onComplete: () => {
-        if (resumeWorker) response.off('drain', resumeWorker)
-        response.end()
-        leave()
-      },
-      onUpgrade: (status, rawHeaders, workerSocket) => {
-        workerSocket.once('close', leave)
-        if (!tunnel || isGone) workerSocket.destroy()
-        else splice(tunnel, workerSocket, status, headersToClient(rawHeaders ?? [], context.via))
-      },
-      onError: (error) => {
-        leave()
-        abortSent = undefined
-        if (isGone) return
-        if (isAnswered) response.destroy()
-        else if (isOurMistake(error)) fail(400)
-        else if (!isSent) {
-          pool.markDown(worker)
-          attempt(worker)
-        } else if (mayRepeat && !repeated) {
-          repeated = true
-          // The worker's other connections may have broken at the same moment; their news is read before we try again.
-          setImmediate(attempt, worker)
-        } else fail(502)
-      }
-    })
   }
-
-  attempt()
 }
 
 const isZero = (contentLength: string | undefined): boolean => contentLength === undefined || /^0+$/.test(contentLength)
