@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import { systemClock } from '@berth/shared/clock'
 import { desc } from 'drizzle-orm'
+import fc from 'fast-check'
 import { makeApi } from './app.ts'
 import { readConfig } from './config.ts'
 import { rules } from './platform/access.ts'
@@ -9,8 +10,38 @@ import { connect, disconnect } from './platform/database.ts'
 import { auditEntries } from './platform/schema.ts'
 import type { LogEntry } from './platform/service-loop.ts'
 import { testApi } from './testing/api.ts'
+import { putBuild, putDeployment, putVersion } from './testing/scene.ts'
 
 const { db, owner, objects, stranger, ours, log } = await testApi()
+
+const deployment = await putDeployment(ours, 'shop')
+await putBuild(owner, 'static', '1.0.0')
+await putVersion(owner, ours, deployment.application, { number: 1 })
+const { application, site } = deployment
+/** A good body for each route that takes one. */
+const bodies: Record<string, object> = {
+  [`${ours.below}/accounts`]: { name: 'a' },
+  [`${ours.below}/applications`]: { name: 'a' },
+  [`${ours.below}/applications/${application}/uploads`]: {
+    files: 1,
+    bytes: 1,
+    note: '',
+    deploy: { deployment: deployment.deployment }
+  },
+  [`${ours.below}/sites`]: { name: 'a', hostName: 'a.example.com' },
+  [`${ours.below}/deployments`]: {
+    application,
+    site,
+    path: '/a',
+    settings: { A: 'a' },
+    probe: { path: '/' },
+    pool: { processes: 1 }
+  },
+  [deployment.path]: { bakeSeconds: 1 },
+  [`${deployment.path}/schedule-items`]: { version: 1, startsAt: '2040-01-01T00:00:00Z', endsAt: '2041-01-01T00:00:00Z' },
+  [`${deployment.path}/rollback`]: {},
+  '/v1/sign-in': { email: 'a@example.com', password: 'x' }
+}
 
 describe('every answer', () => {
   it('carries its request’s id, and nothing that a browser could misuse', async () => {
@@ -27,6 +58,10 @@ describe('every answer', () => {
     for (const [payload, headers, status, code] of [
       ['{', json, 400, 'invalid'],
       ['', json, 400, 'invalid'],
+      ['{"__proto__":{"name":"x"}}', json, 400, 'invalid'],
+      [`{"name":${'['.repeat(100_000)}${']'.repeat(100_000)}}`, json, 400, 'invalid'],
+      ['{"name":"\\u0000"}', json, 400, 'invalid'],
+      ['{"name":"\\ud800"}', json, 400, 'invalid'],
       ['name=x', { 'content-type': 'application/x-www-form-urlencoded' }, 415, 'unsupported_media_type'],
       [huge, json, 413, 'too_large']
     ] as const) {
@@ -34,6 +69,22 @@ describe('every answer', () => {
       assert.deepEqual([got, body.code], [status, code])
       assert.deepEqual(Object.keys(body).toSorted(), ['code', 'field', 'message', 'requestId'])
     }
+  })
+
+  it('is no failure of ours, whatever is sent to whatever route', async () => {
+    const names = [...new Set(Object.values(bodies).flatMap((body) => Object.keys(body)))]
+    const value = fc.oneof(fc.jsonValue(), fc.constantFrom('\0', '\ud800', '9999-12-31T23:59:60Z', '../x', -1, 2 ** 53, 1e300))
+    for (const [path, good] of Object.entries(bodies))
+      await fc.assert(
+        fc.asyncProperty(fc.dictionary(fc.constantFrom(...names, '__proto__'), value, { maxKeys: 3 }), async (wrong) => {
+          const method = path === deployment.path ? 'PATCH' : 'POST'
+          const { status } = await ours.send(method, path, JSON.stringify({ ...good, ...wrong }), {
+            'content-type': 'application/json'
+          })
+          assert.ok(status < 500, JSON.stringify(wrong))
+        }),
+        { numRuns: 8 }
+      )
   })
 
   it('is “not found” where nothing is', async () => {

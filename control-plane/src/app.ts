@@ -37,7 +37,7 @@ import { subscriptionService } from './subscriptions/service.ts'
 import { uploadRoutes } from './uploads/routes.ts'
 import { uploadService } from './uploads/service.ts'
 import { userRoutes } from './users/routes.ts'
-import { userDirectory, userService } from './users/service.ts'
+import { personFinder, userService } from './users/service.ts'
 import { versionRoutes } from './versions/routes.ts'
 import { versionService } from './versions/service.ts'
 
@@ -68,7 +68,7 @@ export const makeApi = async (deps: ApiDeps): Promise<FastifyInstance> => {
   putRefusals(app, deps)
   // Before the gate: who is sent away there gets the same headers.
   putHeaders(app, deps)
-  putGate(app, userDirectory(deps))
+  putGate(app, personFinder(deps))
   await putDocumentation(app, deps.config.version)
 
   await app.register(aboutRoutes, deps)

@@ -14,11 +14,11 @@ export type Person = {
   readonly session: string
 }
 
-/** What the gate asks of the users: it decides, they know. */
-export type Directory = {
-  readonly findPerson: (token: string) => Promise<Person | undefined>
-  readonly findRoles: (user: string, subscription: string) => Promise<readonly GrantRole[]>
-}
+/** What the gate asks of the users: whose token this is, and which roles they have in a subscription. It decides, they know. */
+export type FindPerson = (
+  token: string,
+  subscription: string | undefined
+) => Promise<{ readonly person: Person; readonly roles: readonly GrantRole[] } | undefined>
 
 /** What is known of a request that came through. `member` names the subscription in which the person has a role. */
 export type Passage = {
@@ -44,7 +44,7 @@ export const isMutation = (method: string): boolean => mutations.has(method)
  * The one place that every request passes, before its body is read: who asks, for what, and whether they may.
  * A route that the table of rules does not name cannot even be registered.
  */
-export const putGate = (app: FastifyInstance, directory: Directory): void => {
+export const putGate = (app: FastifyInstance, find: FindPerson): void => {
   app.decorateRequest('passage', null)
   app.addHook('onRoute', ({ method, url }) => {
     for (const one of [method].flat())
@@ -55,8 +55,7 @@ export const putGate = (app: FastifyInstance, directory: Directory): void => {
     const rule = findRule(request.method, request.routeOptions.url ?? '')
     if (!rule) throw refusal('forbidden', 'nobody may do this')
     request.passage = rule
-    const person = await findPerson(request, directory)
-    const roles = await findRoles(request, person, directory)
+    const { person, roles } = await findAsker(request, find)
     request.passage = { ...rule, ...(person && { person }), ...(roles.length > 0 && { member: subscriptionOf(request) }) }
     const actor = person ? ({ kind: 'user', operator: person.operator, roles } as const) : ({ kind: 'stranger' } as const)
     const decision = decide({ actor, ...rule })
@@ -96,21 +95,17 @@ const passageOf = (request: FastifyRequest): Passage => {
 }
 
 /** A token is looked at only where somebody is needed: signing in anew works with an expired one at hand. */
-const findPerson = async (request: FastifyRequest, directory: Directory): Promise<Person | undefined> => {
-  const { authorization } = request.headers
-  if (authorization === undefined || request.passage?.object === 'public') return undefined
-  const person = await directory.findPerson(/^Bearer (\S{1,200})$/i.exec(authorization)?.[1] ?? '')
-  if (!person) throw refusalOf('unauthenticated')
-  return person
-}
-
-const findRoles = async (
+const findAsker = async (
   request: FastifyRequest,
-  person: Person | undefined,
-  directory: Directory
-): Promise<readonly GrantRole[]> => {
+  find: FindPerson
+): Promise<{ readonly person?: Person; readonly roles: readonly GrantRole[] }> => {
+  const { authorization } = request.headers
+  if (authorization === undefined || request.passage?.object === 'public') return { roles: [] }
   const subscription = subscriptionOf(request)
-  return person && uuid.test(subscription) ? directory.findRoles(person.id, subscription) : []
+  const token = /^Bearer (\S{1,200})$/i.exec(authorization)?.[1] ?? ''
+  const found = await find(token, uuid.test(subscription) ? subscription : undefined)
+  if (!found) throw refusalOf('unauthenticated')
+  return found
 }
 
 const subscriptionOf = ({ params }: FastifyRequest): string =>

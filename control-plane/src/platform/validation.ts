@@ -6,12 +6,33 @@ import { notFound, refusal } from './errors.ts'
 /** Checks requests by their schemas; the refusal names the first field that is wrong. A path that cannot be one is not found. */
 export const validatorCompiler: FastifySchemaCompiler<TSchema> = ({ schema, httpPart }) => {
   const compiled = Compile(schema)
-  return (value) => {
+  return (given) => {
+    // A body may be left out where nothing in it is needed; where something is, it is named.
+    const value = httpPart === 'body' ? (given ?? {}) : given
+    const bad = httpPart === 'params' ? undefined : findBadText(value)
+    if (bad !== undefined)
+      return { error: refusal('invalid', `${bad} holds text that is none, or is nested too deeply`, { field: bad }) }
     if (compiled.Check(value)) return { value }
     if (httpPart === 'params') return { error: notFound() }
     const { field, message } = explain(compiled.Errors(value))
     return { error: refusal('invalid', message, { field }) }
   }
+}
+
+/** No message of ours is nested deeper; checking one that is must not exhaust the stack. */
+const depthMax = 32
+
+/** JSON can say what no database can keep: the character NUL, and halves of characters. Answers where. */
+const findBadText = (value: unknown, at = '', depth = 0): string | undefined => {
+  if (depth > depthMax) return at
+  if (typeof value === 'string') return value.includes('\0') || !value.isWellFormed() ? at || '/' : undefined
+  if (typeof value !== 'object' || value === null) return undefined
+  for (const [name, inner] of Object.entries(value)) {
+    if (findBadText(name) !== undefined) return at || '/'
+    const bad = findBadText(inner, `${at}/${name}`, depth + 1)
+    if (bad !== undefined) return bad
+  }
+  return undefined
 }
 
 type SchemaError = ReturnType<ReturnType<typeof Compile>['Errors']>[number]

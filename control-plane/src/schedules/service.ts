@@ -52,10 +52,10 @@ export const putItem = async (
   { deployment, version, buildId, loggingLevel, createdBy, span }: ItemToPut
 ): Promise<{ readonly id: string; readonly startsNow: boolean }> => {
   const now = await store.databaseNow(tx)
-  const wantedStart = span.startsAt === undefined ? now : new Date(span.startsAt)
+  const wantedStart = span.startsAt === undefined ? now : momentOf(span.startsAt, '/startsAt')
   const startsNow = wantedStart <= now
   const startsAt = startsNow ? now : wantedStart
-  const endsAt = span.endsAt === undefined ? null : new Date(span.endsAt)
+  const endsAt = span.endsAt === undefined ? null : momentOf(span.endsAt, '/endsAt')
   if (endsAt && endsAt <= startsAt) throw refusal('invalid', 'it ends before it starts', { field: '/endsAt' })
 
   const fit = fitItem(await store.listOpenItems(tx, deployment.id), { startsAt, endsAt }, now)
@@ -73,6 +73,13 @@ export const putItem = async (
     ...(loggingLevel && { loggingLevel })
   })
   return { id: one(id), startsNow }
+}
+
+/** The format allows leap seconds, which no clock of ours shows. */
+const momentOf = (text: string, field: string): Date => {
+  const moment = new Date(text)
+  if (Number.isNaN(moment.getTime())) throw refusal('invalid', `${field} is no moment that can be`, { field })
+  return moment
 }
 
 /** An item for the answer about another object. */

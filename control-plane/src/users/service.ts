@@ -4,7 +4,7 @@ import type { ApiConfig } from '../config.ts'
 import { type Caller, change } from '../platform/change.ts'
 import { type Db, inTransaction, one } from '../platform/database.ts'
 import { refusal } from '../platform/errors.ts'
-import type { Directory, Person } from '../platform/gate.ts'
+import type { FindPerson, Person } from '../platform/gate.ts'
 import type { PasswordHashing } from '../platform/passwords.ts'
 import { formatToken, isSecretOf, newSecret, parseToken } from '../platform/tokens.ts'
 import { makeSubscription } from '../subscriptions/service.ts'
@@ -54,21 +54,22 @@ export const userService = ({ db, passwords, config }: Deps) => ({
 export type UserService = ReturnType<typeof userService>
 
 /** What the gate asks on every request. */
-export const userDirectory = ({ db }: { readonly db: Db }): Directory => ({
-  findPerson: async (token) => {
+export const personFinder =
+  ({ db }: { readonly db: Db }): FindPerson =>
+  async (token, subscription) => {
     const parts = parseToken(token)
     if (!parts) return undefined
-    const found = await inTransaction(db, (tx) => store.findSession(tx, parts.id))
-    if (!found || !isSecretOf(parts.secret, found.session.tokenHash)) return undefined
-    const { id, email, name, operator } = found.user
-    return { id, email, name, operator, session: found.session.id }
-  },
-  findRoles: (user, subscription) =>
-    inTransaction(db, async (tx) => {
-      const own = await listOwnSubscriptions(tx, user)
-      return own.filter(({ id }) => id === subscription).map(({ role }) => role)
+    return inTransaction(db, async (tx) => {
+      const found = await store.findSession(tx, parts.id)
+      if (!found || !isSecretOf(parts.secret, found.session.tokenHash)) return undefined
+      const { id, email, name, operator } = found.user
+      const own = subscription === undefined ? [] : await listOwnSubscriptions(tx, id)
+      return {
+        person: { id, email, name, operator, session: found.session.id },
+        roles: own.filter((row) => row.id === subscription).map(({ role }) => role)
+      }
     })
-})
+  }
 
 export type FirstUser = { readonly email: string; readonly name: string }
 
