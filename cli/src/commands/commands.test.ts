@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { writeFile } from 'node:fs/promises'
+import { chmod, rename, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, it } from 'node:test'
 import { type CommandLine, commandLine } from '../testing/command-line.ts'
@@ -56,6 +56,10 @@ describe('berth', () => {
       const { version, published, served, address } = await json('up', folder)
 
       assert.deepEqual([version, published, served, address], [2, true, true, 'http://shop.localhost:8080/'])
+      await chmod(join(folder, 'index.html'), 0o755)
+      assert.equal((await json('up', folder)).version, 3)
+      await rename(join(folder, 'index.html'), join(folder, 'start.html'))
+      assert.equal((await json('up', folder)).version, 4)
       assert.equal(line.api.deployments.deployments.length, 1)
     })
 
