@@ -9,8 +9,6 @@ export type SealedPack = UploadPack & { readonly bytes: Buffer }
 
 /** Two packs on their way while a third is filled: that bounds the memory, however large the folder is. */
 const packsAtOnce = 2
-/** Keeps the index of a pack of tiny pieces far below what readers allow. */
-const piecesMax = 50_000
 
 /**
  * Reads the folder a second time, seals each different piece once, and hands out packs as they fill. What is read now must
@@ -39,11 +37,10 @@ export const sendPacks = async (o: {
     await lane.start((signal) => o.send({ ...row, bytes }, signal))
   }
   const seal = async (digest: string, piece: Buffer) => {
-    if (filling.pieces >= piecesMax || !(await filling.writer.add(digest, piece))) {
+    if (!(await filling.writer.add(digest, piece))) {
       await sendFilled()
       await filling.writer.add(digest, piece)
     }
-    filling.pieces++
     sealed.add(digest)
   }
 
@@ -77,5 +74,5 @@ const newPack = ({
   readonly application: string
 }) => {
   const pack = newPackId()
-  return { pack, writer: packWriter({ packKey: stagingPackKey(uploadKey, pack), pack, subscription, application }), pieces: 0 }
+  return { pack, writer: packWriter({ packKey: stagingPackKey(uploadKey, pack), pack, subscription, application }) }
 }

@@ -4,8 +4,8 @@ import { derive, encodePiece, entryOverheadBytes, openEntry, pieceKey, sealEntry
 
 /** The most bytes of entries in one pack (its index comes on top). */
 export const packEntryBytesMax = 16 * 1024 * 1024
-/** No pack that is larger than this is read: all entries and the largest index that they can have. */
-export const packBytesMax = packEntryBytesMax + 8 * 1024 * 1024
+/** The most pieces in one pack: bounds its index, also when the pieces are tiny. */
+export const packPiecesMax = 65_536
 
 /** Where one piece stands in a pack. `length` is that of the whole sealed entry. */
 export type PackEntry = {
@@ -33,6 +33,8 @@ export type PackOf = {
 
 /** Index row: digest (32) ‖ codec (1) ‖ plain length (4) ‖ offset (4) ‖ entry length (4), integers big endian. */
 const rowBytes = 32 + 1 + 4 + 4 + 4
+/** No pack that is larger than this is read: the most bytes of entries, the largest index, the tail. */
+export const packBytesMax = packEntryBytesMax + packPiecesMax * rowBytes + 1024
 /** The tail: length of the sealed index (4, big endian) ‖ `BRP1`. */
 const magic = Buffer.from('BRP1')
 const tailBytes = 4 + magic.length
@@ -53,6 +55,7 @@ export const packWriter = ({ packKey, pack, subscription, application }: PackOf)
     },
     add: async (digest: string, plaintext: Uint8Array): Promise<boolean> => {
       if (known.has(digest)) return true
+      if (entries.length === packPiecesMax) return false
       if (entries.length > 0 && size + plaintext.length + entryOverheadBytes > packEntryBytesMax) return false
       const { codec, encoded } = await encodePiece(plaintext)
       const sealedFor = { label: 'berth/1/piece', subscription, application, name: digest } as const
@@ -101,7 +104,8 @@ export const readPackIndex = async ({
 
   const sealed = await readRange(indexStart, size - tailBytes - 1)
   const plainLength = sealed.length - entryOverheadBytes
-  if (plainLength < 0 || plainLength % rowBytes !== 0) throw badPack(pack, 'has an index of a wrong length')
+  if (plainLength < 0 || plainLength % rowBytes !== 0 || plainLength > packPiecesMax * rowBytes)
+    throw badPack(pack, 'has an index of a wrong length')
   const index = openEntry(
     indexKey(packKey),
     { label: 'berth/1/index', subscription, application, name: pack },

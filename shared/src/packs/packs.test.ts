@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { createHash, randomBytes } from 'node:crypto'
 import { describe, it } from 'node:test'
 import fc from 'fast-check'
-import { newPackId, packEntryBytesMax, packWriter, readPackIndex, stagingPackKey } from './pack.ts'
+import { newPackId, packBytesMax, packEntryBytesMax, packPiecesMax, packWriter, readPackIndex, stagingPackKey } from './pack.ts'
 import { openPiece, pieceKey } from './pieces.ts'
 
 const subscription = '11111111-1111-4111-8111-111111111111'
@@ -103,6 +103,15 @@ describe('a pack', () => {
     const { bytes } = await packOf([secret])
     assert.equal(bytes.includes(secret.subarray(0, 16)), false)
     assert.equal(bytes.includes(Buffer.from(digestOf(secret), 'hex')), false)
+  })
+
+  it('never holds more pieces than its readers allow', async () => {
+    const writer = packWriter({ packKey: randomBytes(32), pack: newPackId(), subscription, application })
+    const numbered = (n: number) => Buffer.from(String(n))
+    for (let n = 0; n < packPiecesMax; n++) assert.equal(await writer.add(digestOf(numbered(n)), numbered(n)), true)
+
+    assert.equal(await writer.add(digestOf(numbered(-1)), numbered(-1)), false)
+    assert.ok(writer.finish().bytes.length <= packBytesMax)
   })
 
   it('never holds more than 16 MiB of entries: a piece that no longer fits goes into the next one', async () => {
