@@ -40,7 +40,7 @@ export type EmbeddedPostgresOptions = {
 const owner = 'berth_owner'
 const host = '127.0.0.1'
 const readyMsMax = 60_000
-const startsMax = 5
+const startsMax = 10
 const stopMsMax = 30_000
 
 const filesOf = (folder: string) => ({
@@ -66,15 +66,15 @@ export const startEmbeddedPostgres = async (options: EmbeddedPostgresOptions): P
   const programs = await placePrograms(files.programs, account)
   await initialise({ folder, programs, account, password, durable })
   for (let starts = 1; ; starts++) {
-    const port = options.port === 0 ? await findFreePort() : options.port
-    const process = await start({ folder, programs, account, port, durable })
-    await writeIdentity(files.identity, process)
     try {
+      const port = options.port === 0 ? await findFreePort() : options.port
+      const process = await start({ folder, programs, account, port, durable })
+      await writeIdentity(files.identity, process)
       return await waitUntilReady({ host, port, user: owner, password, process }, options)
     } catch (error) {
       // Just after a kill -9 the old one's children may still hold its memory for a moment.
-      if (starts === startsMax) throw error
-      await options.clock.wait(500)
+      if (starts < startsMax) await options.clock.wait(500)
+      else throw error instanceof Refusal ? error : await notStarted(files.log, error)
     }
   }
 }
@@ -237,8 +237,9 @@ const waitUntilReady = async (
     const refused = await tryConnection(server)
     if (refused === undefined) return server
     const alive = await isAlive(server.process)
-    if (!alive || clock.now().getTime() > deadline)
-      throw new Refusal('postgres_not_started', await whyNotStarted(filesOf(folder).log, alive), { cause: refused })
+    if (!alive) throw await notStarted(filesOf(folder).log, refused)
+    if (clock.now().getTime() > deadline)
+      throw await notStarted(filesOf(folder).log, refused, `takes no connections after ${readyMsMax / 1000} s`)
     await clock.wait(50)
   }
 }
@@ -256,9 +257,10 @@ const tryConnection = async (server: PostgresServer): Promise<unknown> => {
   }
 }
 
-const whyNotStarted = async (log: string, alive: boolean): Promise<string> => {
+const notStarted = async (log: string, cause: unknown, what = 'ended at its start'): Promise<Refusal> => {
   const last = (await readFile(log, 'utf8').catch(() => '')).trimEnd().split('\n').slice(-5).join('\n')
-  return `PostgreSQL ${alive ? `takes no connections after ${readyMsMax / 1000} s` : 'ended at its start'}; its data is untouched. The end of ${log}:\n${last}`
+  const message = `PostgreSQL ${what}; its data is untouched. The end of ${log}:\n${last}`
+  return new Refusal('postgres_not_started', message, { cause })
 }
 
 const findFreePort = (): Promise<number> =>
