@@ -28,8 +28,6 @@ export type HeadWriterDeps = {
   readonly validityMs?: number | undefined
 }
 
-export type HeadWriter = ReturnType<typeof makeHeadWriter>
-
 /** How often one call starts over because another writer was quicker. */
 const triesMax = 20
 const indexBytesMax = 64 * 1024 * 1024

@@ -62,7 +62,11 @@ const take = async (tx: Tx, deployment: DeploymentOfRow, operation: OperationOfR
       break
     case 'switch':
       await move(tx, operation, 'switching')
-      await change(tx, deployment, switched(deployment, operation))
+      await change(
+        tx,
+        deployment,
+        switched(deployment, operation, await isSamePool(tx, deployment.liveReleaseId, operation.releaseId))
+      )
       break
     case 'complete':
       await move(tx, operation, 'live')
@@ -117,7 +121,7 @@ const exchanged = ({ liveReleaseId, warmReleaseId }: DeploymentOfRow) => ({
 })
 
 /** What the deployment shows from the moment of the switch. Only a deploy goes on trial: nothing falls back from a rollback. */
-const switched = (deployment: DeploymentOfRow, operation: OperationOfRow): Change => {
+const switched = (deployment: DeploymentOfRow, operation: OperationOfRow, samePool: boolean): Change => {
   const common = { ...underOperation(operation), baking: operation.kind === 'deploy', bakeUntil: null }
   switch (operation.kind) {
     case 'disable':
@@ -128,13 +132,22 @@ const switched = (deployment: DeploymentOfRow, operation: OperationOfRow): Chang
     case 'rollback': {
       const { liveReleaseId: before, warmReleaseId: warm } = deployment
       if (before === operation.releaseId) return common
-      return {
-        ...common,
-        liveReleaseId: operation.releaseId,
-        warmReleaseId: before ?? (warm === operation.releaseId ? null : warm)
-      }
+      const liveReleaseId = operation.releaseId
+      // The same tuple again is the same pool: what is warm beside it stays.
+      if (before === null || samePool) return { ...common, liveReleaseId, warmReleaseId: warm === liveReleaseId ? null : warm }
+      return { ...common, liveReleaseId, warmReleaseId: before }
     }
   }
+}
+
+const isSamePool = async (tx: Tx, one: string | null, other: string | null): Promise<boolean> => {
+  if (one === null || other === null) return false
+  const rows = await tx
+    .select({ digest: releases.digest })
+    .from(releases)
+    .where(inArray(releases.id, [one, other]))
+  const [first, second] = rows
+  return first !== undefined && second !== undefined && first.digest !== null && first.digest === second.digest
 }
 
 const complete = async (tx: Tx, deployment: DeploymentOfRow, operation: OperationOfRow): Promise<void> => {

@@ -1,106 +1,23 @@
 import assert from 'node:assert/strict'
-import { randomUUID } from 'node:crypto'
 import { describe, it } from 'node:test'
 import { systemClock } from '@berth/shared/clock'
-import { layout } from '@berth/shared/layout'
 import { ObjectsError } from '@berth/shared/objects/objects'
 import { eventually } from '@berth/shared/testing/eventually'
-import { and, desc, eq, sql } from 'drizzle-orm'
+import { and, eq } from 'drizzle-orm'
 import { deployments } from '../deployments/schema.ts'
-import { fleets, observedServers, servers } from '../fleets/schema.ts'
+import { fleets, servers } from '../fleets/schema.ts'
 import { operations } from '../operations/schema.ts'
-import { firstStep, supersedeOpen } from '../operations/steps.ts'
-import { hint, inTransaction, listen } from '../platform/database.ts'
+import { inTransaction, listen } from '../platform/database.ts'
 import { auditEntries } from '../platform/schema.ts'
-import type { Log } from '../platform/service-loop.ts'
-import { releases } from '../releases/schema.ts'
 import { scheduleItems } from '../schedules/schema.ts'
-import { makeSealer } from '../sealer/sealer.ts'
-import {
-  must,
-  publicationOf,
-  putBuild,
-  putFleet,
-  putMember,
-  putTenant,
-  sendUpload,
-  type Tenant,
-  testCell
-} from '../testing/cell.ts'
-import { type Fares, faresWell, readDesired, report } from '../testing/reporting-server.ts'
-import { makeWriter, type WriterDeps } from './writer.ts'
+import { startItem } from '../schedules/start.ts'
+import { must, putFleet, testCell } from '../testing/cell.ts'
+import { readDesired, report } from '../testing/reporting-server.ts'
+import { stageIn } from '../testing/stage.ts'
 
 const cell = await testCell()
-const { owner, objects, keys } = cell
-const db = cell.dbOf('berth_writer')
-const sealerDb = cell.dbOf('berth_sealer')
-const noHints = async () => undefined
-
-const makeTestWriter = (more: Partial<WriterDeps> = {}) =>
-  makeWriter({ db, hints: noHints, objects, keys, clock: systemClock, log: () => undefined, ...more })
-const sealer = makeSealer({
-  db: sealerDb,
-  hints: noHints,
-  objects,
-  keys,
-  clock: systemClock,
-  log: () => undefined,
-  limits: { filesMax: 20, bytesMax: 100_000 }
-})
-
-const findDeployment = async ({ deployment }: Tenant) =>
-  must((await owner.select().from(deployments).where(eq(deployments.id, deployment)))[0])
-const lastOperation = async ({ deployment }: Tenant) => {
-  const rows = await owner
-    .select()
-    .from(operations)
-    .where(eq(operations.deploymentId, deployment))
-    .orderBy(desc(operations.createdAt))
-  return must(rows[0])
-}
-const releaseOf = async (id: string | null) =>
-  must(
-    (
-      await owner
-        .select()
-        .from(releases)
-        .where(eq(releases.id, must(id)))
-    )[0]
-  )
-
-/** A fleet of two servers, a tenant on it, and everything that carries its operations on. */
-const stage = async () => {
-  const fleet = await putFleet(cell, ['s-1', 's-2'])
-  const tenant = await putTenant(cell, { region: fleet })
-  await putBuild(cell)
-  const writer = makeTestWriter()
-  const deploy = async (text: string) => {
-    await sendUpload(cell, tenant, { ...publicationOf(tenant, { 'server.js': text }), deploy: { deployment: tenant.deployment } })
-    await sealer.pass()
-  }
-  const servers = async (fares: Fares = faresWell) => {
-    for (const server of ['s-1', 's-2']) await report(objects, fleet, server, fares)
-  }
-  /** Lets servers and writer take turns until nothing is open. */
-  const settle = async (fares: Fares = faresWell) => {
-    for (let turn = 0; turn < 6; turn++) {
-      await writer.pass()
-      await servers(fares)
-    }
-    await writer.pass()
-  }
-  const desired = async () =>
-    (await readDesired(objects, fleet)).deployments.find(({ deployment }) => deployment === tenant.deployment)
-  const request = async (kind: 'rollback' | 'disable' | 'enable', releaseId: string | null) => {
-    await inTransaction(owner, async (tx) => {
-      await supersedeOpen(tx, tenant.deployment)
-      const { subscription: subscriptionId, deployment: deploymentId } = tenant
-      await tx.insert(operations).values({ subscriptionId, deploymentId, kind, releaseId, steps: firstStep('queued') })
-      await hint(tx, 'writer')
-    })
-  }
-  return { fleet, tenant, writer, deploy, servers, settle, desired, request }
-}
+const { owner, objects } = cell
+const { db, sealer, makeTestWriter, findDeployment, lastOperation, releaseOf, stage } = stageIn(cell)
 
 describe('a deploy', () => {
   it('is prepared beside what is served, switched when every server is ready, and live when all route it', async () => {
@@ -152,6 +69,24 @@ describe('a deploy', () => {
     await writer.pass()
 
     assert.equal(must(await desired()).bake, false)
+  })
+
+  it('of what is live already keeps the older release warm, since it is the same pool', async () => {
+    const { tenant, writer, deploy, settle, desired } = await stage()
+    await deploy('one')
+    await settle()
+    await deploy('two')
+    await settle()
+    const before = must(await desired())
+    const item = must((await owner.select().from(scheduleItems).where(eq(scheduleItems.deploymentId, tenant.deployment)))[0])
+    await inTransaction(owner, (tx) => startItem(tx, { ...item, version: 2 }))
+    await sealer.pass()
+    await settle()
+    await writer.pass()
+
+    const after = must(await desired())
+    assert.notEqual(must(after.current).id, must(before.current).id)
+    assert.deepEqual([must(after.current).release, after.warm], [must(before.current).release, before.warm])
   })
 
   it('that fails its preparation on all servers changes nothing that is served', async () => {
@@ -346,46 +281,6 @@ describe('a deployment', () => {
   })
 })
 
-describe('reports', () => {
-  it('count only from members that the cloud names, in a size and a shape that are right, and about themselves', async () => {
-    const fleet = await putFleet(cell, ['s-1', 's-2', 's-3', 's-4'])
-    const said: string[] = []
-    const log: Log = ({ message }) => said.push(message)
-    const writer = makeTestWriter({ log })
-    await writer.pass()
-    await report(objects, fleet, 's-1')
-    await report(objects, fleet, 's-stranger')
-    await objects.put(layout.observed(fleet, 's-2'), Buffer.alloc(256 * 1024 + 1, ' '))
-    await objects.put(layout.observed(fleet, 's-3'), Buffer.from('{"format":1}'))
-    await objects.copy(layout.observed(fleet, 's-1'), layout.observed(fleet, 's-4'))
-
-    await writer.pass()
-    await writer.pass()
-
-    const rows = await owner.select().from(observedServers).where(eq(observedServers.fleetId, fleet))
-    assert.deepEqual(
-      rows.map(({ server }) => server),
-      ['s-1']
-    )
-    for (const server of ['s-2', 's-3', 's-4'])
-      assert.equal(said.filter((message) => message.includes(`report of server ${server}`)).length, 1)
-  })
-
-  it('of servers that are gone are forgotten', async () => {
-    const fleet = await putFleet(cell, ['s-1'])
-    const writer = makeTestWriter()
-    await writer.pass()
-    await report(objects, fleet, 's-1')
-    await writer.pass()
-    await putMember(cell, fleet, 's-2')
-    await owner.delete(servers).where(and(eq(servers.fleetId, fleet), eq(servers.server, 's-1')))
-
-    await writer.pass()
-
-    assert.deepEqual(await owner.select().from(observedServers).where(eq(observedServers.fleetId, fleet)), [])
-  })
-})
-
 describe('a writer', () => {
   it('gives a fleet without sites a head too, so that its first server can become ready', async () => {
     const fleet = await putFleet(cell)
@@ -463,30 +358,5 @@ describe('a writer whose database goes away', () => {
       await running
     }
     assert.equal((await lastOperation(tenant)).state, 'switching')
-  })
-})
-
-describe('a fleet’s revision', () => {
-  it('is raised by whatever changes what is rendered, and by nothing else', async () => {
-    const { fleet, tenant, deploy, settle } = await stage()
-    await deploy('one')
-    await settle()
-    const revision = async () => must((await owner.select().from(fleets).where(eq(fleets.id, fleet)))[0]).revision
-    const raised = async (statement: Parameters<typeof owner.execute>[0]) => {
-      const before = await revision()
-      await owner.execute(statement)
-      return (await revision()) > before
-    }
-    const { deployment, site } = tenant
-    assert.equal(await raised(sql`update deployments set keep_warm = 'off' where id = ${deployment}`), true)
-    assert.equal(await raised(sql`update deployments set status = 'disabled' where id = ${deployment}`), true)
-    assert.equal(await raised(sql`update deployments set attempt = attempt + 1 where id = ${deployment}`), true)
-    assert.equal(await raised(sql`update deployments set last_operation_id = ${randomUUID()} where id = ${deployment}`), true)
-    assert.equal(await raised(sql`update sites set status = 'disabled' where id = ${site}`), true)
-    assert.equal(await raised(sql`update host_names set host = ${randomUUID()} where site_id = ${site}`), true)
-    assert.equal(await raised(sql`update releases set incarnation = 2 where deployment_id = ${deployment}`), true)
-    assert.equal(await raised(sql`update deployments set bake_seconds = 5, settings = '{}' where id = ${deployment}`), false)
-    assert.equal(await raised(sql`update releases set was_live = false where deployment_id = ${deployment}`), false)
-    assert.equal(await raised(sql`update operations set blocker = 'x' where deployment_id = ${deployment}`), false)
   })
 })
