@@ -32,7 +32,7 @@ const kills: readonly (readonly [string, (stage: Stage, server: Server) => Promi
   ['a whole server', killWholeServer],
   ['PostgreSQL', killPostgres],
   ['the supervisor', killSupervisor],
-  ['the control plane', killControlPlane]
+  ['the control plane', (theStage) => killControlPlane(theStage)]
 ]
 
 const stage = await openStage()

@@ -53,13 +53,12 @@ export const killAgent = async (_stage: Stage, server: Server): Promise<void> =>
   await assertAlive(before.filter(({ role }) => role !== 'agent'))
 }
 
-/** The keepers of a server: the workers that they had live on. */
+/** The keepers of a server: the workers that they had live on, and the next change finds keepers for them. */
 export const killKeepers = async (_stage: Stage, server: Server): Promise<void> => {
   const workers = await ofRole(server, 'worker')
 
   await killAll(await ofRole(server, 'keeper'))
 
-  await eventually(async () => (await ofRole(server, 'keeper')).length > 0, { what: 'keepers', deadlineMs: comesBackMsMax })
   await assertAlive(workers)
 }
 
@@ -97,12 +96,12 @@ export const killSupervisor = async (stage: Stage): Promise<void> => {
 }
 
 /** The control plane: everything runs on without it, and is adopted when it is started again. */
-export const killControlPlane = async (stage: Stage): Promise<void> => {
+export const killControlPlane = async (stage: Stage, changed: Readonly<Record<string, string>> = {}): Promise<void> => {
   const before = await allProcesses(stage)
 
   await killAll([await controlPlaneOf(stage.system)])
   await stage.system.over()
-  await stage.system.start()
+  await stage.system.start(changed)
 
   await assertAlive(before)
 }

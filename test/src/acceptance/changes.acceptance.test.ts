@@ -5,8 +5,10 @@ import { after, before, describe, it } from 'node:test'
 import { jsonParser } from '@berth/shared/parse'
 import { Type } from 'typebox'
 import { apiOf, cli } from '../system/client.ts'
-import { assertServedEverywhere, openStage, publishAndDeploy, type Stage } from './stage.ts'
+import { playRound } from './rounds.ts'
+import { assertServedEverywhere, openStage, type Play, publishAndDeploy, type Stage, serverCount } from './stage.ts'
 
+const rounds = Number(process.env.BERTH_ACCEPTANCE_ROUNDS ?? 20)
 const exitOfFailedOperation = 5
 const parseFailure = jsonParser(Type.Object({ code: Type.String(), message: Type.String() }), 'an error of the command line')
 
@@ -21,18 +23,32 @@ const bad = [
   { how: 'hang', does: 'never becomes ready', says: /listen/, startupMs: 4000 }
 ] as const
 
-describe('a bad release', () => {
+describe('changes under a prober that never pauses', () => {
   let stage: Stage
+  let version = rounds + 1
   before(async () => {
     stage = await openStage()
     stage.probe()
   })
   after(() => stage?.destroy())
 
-  let version = 1
+  it(`loses no request of either sample in ${rounds} rounds of publish and deploy, roll back, roll forward`, async () => {
+    await Promise.all(stage.plays.map((play) => playRounds(stage, play)))
+
+    const report = await stage.curtain(`${rounds} rounds of both samples`)
+    for (const { host } of stage.plays) {
+      const histories = Object.values(report.versionsSeen[host] ?? {})
+      assert.equal(histories.length, serverCount, 'every server was asked')
+      // Version 1, and three switches a round: a server that went back by itself would show more.
+      for (const spans of histories) assert.ok(spans.length <= 1 + 3 * rounds, `${spans.length} spans of versions on a server`)
+    }
+    stage.probe()
+  })
+
   for (const { does, how, says, startupMs } of bad)
-    it(`that ${does} leaves the old one serving, and the command names the reason`, async () => {
+    it(`leaves the old release serving when the new one ${does}, and the command names the reason`, async () => {
       const play = stage.play('hello-node')
+      const serving = rounds + 1
       version++
       const api = await apiOf(stage.system)
       assert.equal((await api('PATCH', `./deployments/${play.deployment}`, { probe: { startupMs } })).status, 200)
@@ -46,10 +62,10 @@ describe('a bad release', () => {
       const failure = parseFailure(stderr.trim().split('\n').at(-1) ?? '')
       assert.equal(failure.code, 'operation_failed')
       assert.match(failure.message, says)
-      await assertServedEverywhere(stage, play, 1)
+      await assertServedEverywhere(stage, play, serving)
     })
 
-  it('does not keep a good one from being deployed after it, and nobody noticed any of them', async () => {
+  it('deploys a good release after the bad ones, and nobody noticed any of them', async () => {
     const play = stage.play('hello-node')
     version++
     await tellToFail(play.copy.folder, '')
@@ -61,11 +77,16 @@ describe('a bad release', () => {
   })
 })
 
+const playRounds = async (stage: Stage, play: Play): Promise<void> => {
+  for (let version = 2; version <= rounds + 1; version++) await playRound(stage, play, version)
+}
+
 /** The sample can be told by its environment to fail at its start; here its own code says so. */
 const tellToFail = async (folder: string, how: string): Promise<void> => {
   const file = join(folder, 'server.mjs')
   const code = await readFile(file, 'utf8')
-  const changed = code.replace(/HELLO_START = '[^']*'/, `HELLO_START = '${how}'`)
-  assert.notEqual(changed, '')
-  await writeFile(file, changed)
+  assert.match(code, startSetting)
+  await writeFile(file, code.replace(startSetting, `HELLO_START = '${how}'`))
 }
+
+const startSetting = /HELLO_START = '[^']*'/
