@@ -1,8 +1,8 @@
 import { createHash } from 'node:crypto'
-import { chmod, mkdir, rm } from 'node:fs/promises'
+import { chmod, mkdir, rm, rmdir } from 'node:fs/promises'
 import { createServer, type IncomingMessage, request } from 'node:http'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { Refusal } from './refusal.ts'
 
 /** What a control socket answers: `'GET /status'` → a function from the request's JSON to the answer's. */
@@ -18,14 +18,13 @@ const socketPathBytesMax = 100
 export const socketPathIn = async (folder: string, name: string): Promise<string> => {
   const path = join(folder, `${name}.sock`)
   if (Buffer.byteLength(path) <= socketPathBytesMax) return path
-  const short = join(
-    tmpdir(),
-    `berth-${process.getuid?.() ?? 'user'}-${createHash('sha256').update(folder).digest('hex').slice(0, 16)}`
-  )
+  const short = `${shortFolderPrefix()}${createHash('sha256').update(folder).digest('hex').slice(0, 16)}`
   await mkdir(short, { recursive: true, mode: 0o700 })
   await chmod(short, 0o700)
   return join(short, `${name}.sock`)
 }
+
+const shortFolderPrefix = (): string => join(tmpdir(), `berth-${process.getuid?.() ?? 'user'}-`)
 
 /** Serves JSON over a unix socket that only our own user may open. A stale socket of a killed process is taken over. */
 export const serveControl = async (socketPath: string, handlers: ControlHandlers): Promise<{ close: () => Promise<void> }> => {
@@ -50,11 +49,14 @@ export const serveControl = async (socketPath: string, handlers: ControlHandlers
   })
   await chmod(socketPath, 0o600)
   return {
-    close: () =>
-      new Promise((resolve) => {
+    close: async () => {
+      await new Promise<void>((resolve) => {
         server.close(() => resolve())
         server.closeAllConnections()
       })
+      // The short folder goes with its last socket; another socket in it keeps it.
+      if (dirname(socketPath).startsWith(shortFolderPrefix())) await rmdir(dirname(socketPath)).catch(() => undefined)
+    }
   }
 }
 

@@ -3,10 +3,11 @@ import type { Signer } from '@berth/shared/dsse'
 import { readTextIfThere, writeFileAtomic } from '@berth/shared/files'
 import type { Objects } from '@berth/shared/objects/objects'
 import { jsonParser } from '@berth/shared/parse'
-import { eq } from 'drizzle-orm'
+import { ne } from 'drizzle-orm'
 import { type Static, Type } from 'typebox'
 import { insertBuild } from '../builds/store.ts'
 import { fleets } from '../fleets/schema.ts'
+import { recordAudit } from '../platform/audit.ts'
 import { type Db, hint, inTransaction } from '../platform/database.ts'
 import { passwordHashing } from '../platform/passwords.ts'
 import { makeFirstUsers } from '../users/service.ts'
@@ -41,6 +42,9 @@ export const openState = async (file: string) => {
 }
 export type StateFile = Awaited<ReturnType<typeof openState>>
 
+/** Nobody signed in does this: it is the laptop's operator, by `npm start`. */
+const made = { actor: { kind: 'service', id: 'service:first-start' }, outcome: 'done' } as const
+
 /** Packs, signs and offers the builds that come with Berth, once; a newer Node on this machine is a new build. */
 export const offerBuilds = async ({
   state,
@@ -58,7 +62,9 @@ export const offerBuilds = async ({
   if (state.get().builds) return
   const builds = await makeFirstBuilds(folder, objects, vendor)
   await inTransaction(db, async (tx) => {
-    for (const build of builds) await insertBuild(tx, build)
+    for (const build of builds)
+      if (await insertBuild(tx, build))
+        await recordAudit(tx, { ...made, action: 'builds.create', object: `build/${build.name} ${build.version}` })
   })
   await state.note({ builds: true })
 }
@@ -78,8 +84,13 @@ export const declareFleet = async ({
   const id = state.get().fleet ?? `f-${randomBytes(4).toString('hex')}`
   await state.note({ fleet: id })
   await inTransaction(db, async (tx) => {
-    await tx.insert(fleets).values({ id, tenancy: 'public', region, cell: 'local', servers }).onConflictDoNothing()
-    await tx.update(fleets).set({ servers }).where(eq(fleets.id, id))
+    const changed = await tx
+      .insert(fleets)
+      .values({ id, tenancy: 'public', region, cell: 'local', servers })
+      .onConflictDoUpdate({ target: fleets.id, set: { servers }, setWhere: ne(fleets.servers, servers) })
+      .returning({ id: fleets.id })
+    if (changed.length === 0) return
+    await recordAudit(tx, { ...made, action: 'fleets.declare', object: `fleet/${id}`, detail: { servers } })
     await hint(tx, 'provisioner')
   })
 }
