@@ -140,6 +140,45 @@ describe('an agent', () => {
     assert.deepEqual(ofOne, ['thaw one', 'probe one 1', 'stop one', 'start one', 'probe one 2', 'route one'])
   })
 
+  it('rolls back at once while the other release still answers its last requests', async (t) => {
+    const { world, deployment, release, desire, untilRouted, serveFirst } = await setUp(t)
+    const one = await serveFirst()
+    const two = await release(2)
+    world.setInFlight(deployment, one.release, 1)
+    await desire({ current: two, warm: one })
+    await untilRouted(two)
+    world.calls.length = 0
+
+    await desire({ current: one, warm: two })
+
+    await untilRouted(one)
+    await eventually(() => world.poolStates(deployment)[two.release] === 'frozen')
+    assert.ok(!world.calls.some((line) => /freeze|stop|start/.test(line) && line.endsWith(one.release)), 'it was never touched')
+  })
+
+  it('never routes a pool that is on its way out: it is started anew when it is over', async (t) => {
+    const { world, bench, release, desire, untilRouted, serveFirst } = await setUp(t)
+    const one = await serveFirst()
+    const two = await release(2)
+    const end = world.holdStops()
+    await desire({ current: two, keepWarm: 'off' })
+    await untilRouted(two)
+    await eventually(() => world.calls.includes(`stop ${one.release}`))
+
+    await desire({ current: one, keepWarm: 'off' })
+    await bench.untilReport(({ generation }) => generation === 3)
+    end()
+    await untilRouted(one)
+
+    const ofOne = world.calls
+      .slice(world.calls.indexOf(`stop ${one.release}`))
+      .filter((line) => line.endsWith(one.release) || line.includes(`probe ${one.release}`))
+    assert.deepEqual(
+      ofOne.map((line) => line.split(' ')[0]),
+      ['stop', 'start', 'probe', 'route']
+    )
+  })
+
   it('falls back by itself while a new release bakes, and says so until it is asked anew', async (t) => {
     const { world, deployment, release, desire, untilRouted, serveFirst, bench } = await setUp(t)
     const one = await serveFirst()

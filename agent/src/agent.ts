@@ -1,6 +1,7 @@
 import { chmod, mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Clock } from '@berth/shared/clock'
+import { socketPathIn } from '@berth/shared/control-socket'
 import { writeFileAtomic } from '@berth/shared/files'
 import type { Keys } from '@berth/shared/keys/keys'
 import { layout } from '@berth/shared/layout'
@@ -93,7 +94,9 @@ export const agent = async (o: AgentOptions) => {
     targets: async () => [
       ...['birth.json', 'machine.json'].map((name) => ({ kind: 'file', at: join(serverFolder, name) }) as const),
       ...[machine.keys.folder, stateFolder].map((at) => ({ kind: 'folder', at }) as const),
-      ...[...(await host.controlSockets()), join(serverFolder, 'agent.sock')].map((at) => ({ kind: 'socket', at }) as const),
+      ...[...(await host.controlSockets()), await socketPathIn(serverFolder, 'agent')].map(
+        (at) => ({ kind: 'socket', at }) as const
+      ),
       ...(birth.cloud === 'aws' ? [{ kind: 'address', at: '169.254.169.254:80' } as const] : [])
     ],
     weakness: o.weakness,
@@ -123,7 +126,7 @@ export const agent = async (o: AgentOptions) => {
     failures,
     clock,
     log,
-    keepDiagnostics: diagnostics({ objects, packages, fleet, server: machine.server, now }),
+    keepDiagnostics: diagnostics({ objects, packages, fleet, server: machine.server, clock }),
     onChange: () => reporter.changed(),
     onAttempted: async () => {
       await writeFileAtomic(join(stateFolder, 'ready'), `${now().toISOString()}\n`)
@@ -172,7 +175,7 @@ export const agent = async (o: AgentOptions) => {
   return {
     /** Works until `signal` aborts; then it ends and touches no pool. */
     run: async (signal: AbortSignal): Promise<void> => {
-      const unsubscribe = host.onChange(hinted(() => reconciler.look(), clock, signal))
+      const unsubscribe = host.onChange(hinted(() => reconciler.hint(), clock, signal))
       try {
         await runLoop({ reader, reconciler, reporter, sweep: quietly(sweep, log), clock, pollMs: machine.pollMs, fleet }, signal)
       } finally {

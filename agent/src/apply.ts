@@ -47,6 +47,21 @@ export type Apply = (deployment: string, desired: DeploymentDesired | undefined,
 export const applier = (deps: ApplyDeps): Apply => {
   const { host, router, releases, packages, builds, memory, fallbacks, observer } = deps
 
+  /** Ending a pool may outlast our patience; whoever asks for it again waits for the same end, never for a second one. */
+  const ending = new Map<string, Promise<void>>()
+  const end = (deployment: string, release: string): Promise<void> => {
+    const key = `${deployment}/${release}`
+    memory.note(deployment, release, { isEnding: true })
+    const end =
+      ending.get(key) ??
+      host
+        .stopPool(deployment, release)
+        .then(() => memory.forget(deployment, release))
+        .finally(() => ending.delete(key))
+    ending.set(key, end)
+    return end
+  }
+
   return async (deployment, desired, step, signal) => {
     switch (step.kind) {
       case 'install': {
@@ -86,8 +101,7 @@ export const applier = (deps: ApplyDeps): Apply => {
         return memory.forget(deployment, step.release)
       case 'retire':
         await drain(deps, deployment, step.release, signal)
-        await host.stopPool(deployment, step.release)
-        return memory.forget(deployment, step.release)
+        return end(deployment, step.release)
       case 'remove-files':
         return releases.remove(deployment, step.release)
       case 'record-fallback':

@@ -32,13 +32,25 @@ export const limiter = (limit: number) => {
     if (next) next()
     else free++
   }
+  const takeTurn = (signal: AbortSignal | undefined): Promise<void> =>
+    new Promise((resolve, reject) => {
+      const leave = () => {
+        waiting.splice(waiting.indexOf(turn), 1)
+        reject(signal?.reason)
+      }
+      const turn = () => {
+        signal?.removeEventListener('abort', leave)
+        resolve()
+      }
+      waiting.push(turn)
+      signal?.addEventListener('abort', leave, { once: true })
+    })
   return {
     run: async <T>(work: () => Promise<T>, signal?: AbortSignal): Promise<T> => {
       signal?.throwIfAborted()
       if (free > 0) free--
-      else await new Promise<void>((resolve) => waiting.push(resolve))
+      else await takeTurn(signal)
       try {
-        signal?.throwIfAborted()
         return await work()
       } finally {
         release()

@@ -1,11 +1,16 @@
 import { randomUUID } from 'node:crypto'
 import { canonicalJson } from '@berth/shared/canonical'
+import type { Clock } from '@berth/shared/clock'
 import { layout } from '@berth/shared/layout'
 import type { Objects } from '@berth/shared/objects/objects'
 import { sealToPublicKey } from '@berth/shared/sealed'
+import { withDeadline } from './deadline.ts'
 import { ProbeFailure } from './failures.ts'
 import type { Packages } from './packages/packages.ts'
 import type { DeploymentDesired } from './plan/state.ts'
+
+/** The report of a failure does not wait longer for a store that hangs. */
+const shipMsMax = 5000
 
 /** The context under which probe answers are sealed; whoever opens one demands the same. */
 const diagnosticsContext = (subscription: string, deployment: string, fleet: string, server: string) => ({
@@ -26,13 +31,13 @@ export const diagnostics =
     packages,
     fleet,
     server,
-    now
+    clock
   }: {
     readonly objects: Pick<Objects, 'put'>
     readonly packages: Pick<Packages, 'findKnown'>
     readonly fleet: string
     readonly server: string
-    readonly now: () => Date
+    readonly clock: Clock
   }) =>
   async (desired: DeploymentDesired, release: string, error: unknown): Promise<string | undefined> => {
     const ref = [desired.current, desired.preparing, desired.warm].find((found) => found?.release === release)
@@ -42,7 +47,7 @@ export const diagnostics =
     const { attempts, last } = error.result
     const content = {
       release,
-      at: now().toISOString(),
+      at: clock.now().toISOString(),
       code: error.code,
       message: error.message,
       attempts,
@@ -52,7 +57,9 @@ export const diagnostics =
     try {
       const sealed = await sealToPublicKey(known.readingKey, context, Buffer.from(canonicalJson(content)))
       const id = randomUUID()
-      await objects.put(layout.diagnostics(fleet, server, id), sealed)
+      const { signal } = new AbortController()
+      const limits = { clock, ms: shipMsMax, signal, what: 'shipping a probe answer' }
+      await withDeadline(limits, () => objects.put(layout.diagnostics(fleet, server, id), sealed))
       return id
     } catch {
       return undefined

@@ -98,7 +98,8 @@ export const lane = (deployment: string, deps: LaneDeps) => {
     deps.onChange()
     try {
       const what = `step ${step.kind} of deployment ${deployment}`
-      await withDeadline({ clock, ms: deadlineMs[step.kind], signal, what }, (both) => deps.apply(deployment, wanted, step, both))
+      const limits = { clock, ms: deadlineMs[step.kind], signal, what, isAbandonable: isAbandonable(step) }
+      await withDeadline(limits, (both) => deps.apply(deployment, wanted, step, both))
       view = after(view, step, wanted)
       noteSuccess(step)
       return true
@@ -200,6 +201,9 @@ const isInterrupted = (step: Step, desired: DeploymentDesired | undefined): bool
   if (step.kind === 'install') return ![desired?.current?.release, desired?.preparing?.release].includes(step.release)
   return ['probe', 'quick-probe', 'freeze', 'retire', 'start'].includes(step.kind)
 }
+
+/** A pool that is started or frozen behind our back would be a third one, or one that is routed again meanwhile. */
+const isAbandonable = ({ kind }: Step): boolean => kind !== 'start' && kind !== 'freeze'
 
 /** A pool that its keeper gave up has failed for what is desired now, and is not simply started again and again. */
 const noteCrashes = (

@@ -1,7 +1,13 @@
 import type { PoolStatus } from './host/host.ts'
 import type { PoolObserved, RouteObserved, Trust, Upstream } from './plan/state.ts'
 
-type Known = { readonly trust: Trust; readonly startedAt?: number; readonly shutdownTimeLimitMs?: number }
+type Known = {
+  readonly trust: Trust
+  readonly startedAt?: number
+  readonly shutdownTimeLimitMs?: number
+  /** It was told to end: whatever it still answers, it is believed in nothing. */
+  readonly isEnding?: boolean
+}
 
 export type PoolMemory = ReturnType<typeof poolMemory>
 
@@ -23,8 +29,9 @@ export const poolMemory = () => {
     observe: (address: string, status: PoolStatus, route: RouteObserved | undefined): PoolObserved => {
       const upstreams = status.workers.map(({ port }) => ({ host: address, port }))
       const isRouted = route?.release === status.release && !route.failed && isPartOf(route.upstreams, upstreams)
-      const trust = known.get(keyOf(status.deployment, status.release))?.trust ?? 'none'
-      return { release: status.release, state: status.state, trust: trustOf(status.state, trust, isRouted), upstreams }
+      const { trust = 'none', isEnding } = known.get(keyOf(status.deployment, status.release)) ?? {}
+      const { release, state } = status
+      return { release, state, trust: isEnding ? 'distrusted' : trustOf(state, trust, isRouted), upstreams }
     }
   }
 }

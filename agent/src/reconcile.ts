@@ -64,6 +64,9 @@ export const reconciler = (
     noteChange()
   }
 
+  /** What the host showed of each deployment at the last hint. */
+  let shown: ReadonlyMap<string, string> = new Map()
+
   return {
     /**
      * Before anything is started: routes whose workers are gone (a reboot) are closed, since a port in the table may soon
@@ -97,6 +100,18 @@ export const reconciler = (
         })
       return looking
     },
+    /** Something changed on the host: only the deployments of which it shows something else look afresh. */
+    hint: async (): Promise<void> => {
+      if (!desired || !isSettled) return
+      try {
+        const now = shownBy(await observer.look())
+        for (const deployment of new Set([...shown.keys(), ...now.keys()]))
+          if (shown.get(deployment) !== now.get(deployment)) laneOf(deployment).wake()
+        shown = now
+      } catch {
+        // It was only a hint; the next full look finds the same.
+      }
+    },
     /** Wakes what waited for its time. Cheap: called at every poll. */
     tick: (): void => {
       const now = clock.now().getTime()
@@ -109,6 +124,13 @@ export const reconciler = (
       await Promise.all([...lanes.values()].map((each) => each.close()))
     }
   }
+}
+
+/** The pools of each deployment, as text that can be compared. */
+const shownBy = ({ pools }: Seen): ReadonlyMap<string, string> => {
+  const byDeployment = new Map<string, string>()
+  for (const pool of pools) byDeployment.set(pool.deployment, `${byDeployment.get(pool.deployment) ?? ''}${JSON.stringify(pool)}`)
+  return byDeployment
 }
 
 /** Takes from every route the workers that are gone; a route that is left with none answers 503. */

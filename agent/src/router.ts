@@ -1,5 +1,8 @@
 import type { FrontRoute, FrontTable, Host } from './host/host.ts'
 
+/** No table has this generation. */
+const unknown = -1
+
 export type Router = ReturnType<typeof router>
 
 /**
@@ -23,6 +26,10 @@ export const router = (host: Pick<Host, 'route'>) => {
     try {
       await host.route({ generation: sent, ready: isReady, routes: withoutShadows([...routes.values()]) })
       arrived = sent
+    } catch (error) {
+      // Whether it came is unknown: the next observation says what the front has.
+      arrived = unknown
+      throw error
     } finally {
       isIdle = true
     }

@@ -56,10 +56,16 @@ export const builds = async ({
   let installed = await listInstalled()
   const folderOf = (ref: BuildRef) => join(folder, nameOf(ref))
 
+  /** Statements do not change; whether the folder is there is looked at each time. */
+  const statements = new Map<string, BuildStatement>()
   const findStatement = async (ref: BuildRef): Promise<BuildStatement | undefined> => {
+    if (!(await stat(folderOf(ref)).catch(() => undefined))) return undefined
+    const known = statements.get(nameOf(ref))
+    if (known) return known
     const text = await readTextIfThere(`${folderOf(ref)}.json`)
-    const isThere = text !== undefined && (await stat(folderOf(ref)).catch(() => undefined))
-    return text !== undefined && isThere ? parseBuildStatement(text) : undefined
+    const statement = text === undefined ? undefined : parseBuildStatement(text)
+    if (statement) statements.set(nameOf(ref), statement)
+    return statement
   }
   const find = async (ref: BuildRef, depth = 0): Promise<InstalledBuild | undefined> => {
     const statement = depth > requiresDepthMax ? undefined : await findStatement(ref)
@@ -178,6 +184,7 @@ export const builds = async ({
       for (const entry of await readdir(folder)) {
         if (kept.has(entry.replace(/\.json$/, ''))) continue
         if (underWay.size > 0) return
+        statements.delete(entry.replace(/\.json$/, ''))
         await rm(join(folder, entry), { recursive: true, force: true })
       }
       installed = await listInstalled()

@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto'
 import { chmod, mkdir, readdir, readlink, rename, rm, rmdir, stat, symlink } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { layout } from '@berth/shared/layout'
@@ -16,7 +17,7 @@ import { syncPath } from './sync.ts'
 
 /** Ranges under way at once, over all releases: with their size this bounds the memory of installing. */
 const readsMax = 4
-const releaseName = /^([0-9a-f]{64})(\.tmp|\.adjacent)?$/
+const releaseName = /^([0-9a-f]{64})(\.[0-9a-f]{8}\.tmp|\.adjacent)?$/
 
 export type Releases = Awaited<ReturnType<typeof releases>>
 
@@ -49,6 +50,7 @@ export const releases = async ({
   await mkdir(folder, { recursive: true, mode: 0o711 })
   await chmod(folder, 0o711)
   const reads = limiter(readsMax)
+  const writing = new Set<string>()
   const deploymentFolder = (deployment: string) => join(folder, deployment)
   const folderOf = (deployment: string, release: string) => join(folder, deployment, release)
 
@@ -60,14 +62,25 @@ export const releases = async ({
     return bytes
   }
 
+  /** What is left of earlier tries at this release, unless one of them is still at it. */
+  const removeTemporary = async (final: string): Promise<void> => {
+    for (const entry of await readdir(dirname(final)).catch(() => [])) {
+      const path = join(dirname(final), entry)
+      if (path.startsWith(`${final}.`) && path.endsWith('.tmp') && !writing.has(path))
+        await rm(path, { recursive: true, force: true })
+    }
+  }
+
   const install = async (content: Package, identity: PoolIdentity | undefined, signal: AbortSignal): Promise<void> => {
     const { deployment } = content.release
     const final = folderOf(deployment, releaseDigest(content.release))
     if (await isFolder(final)) return
+    await removeTemporary(final)
     const what = `version ${content.release.number} of deployment ${deployment}`
-    const temporary = `${final}.tmp`
+    // A name of its own: an installation that was given up may still be ending.
+    const temporary = temporaryOf(final)
     await makeFolder(deploymentFolder(deployment), identity)
-    await rm(temporary, { recursive: true, force: true })
+    writing.add(temporary)
     try {
       const others = (await listReleases(deploymentFolder(deployment))).whole.map((release) => folderOf(deployment, release))
       const toWrite = await linkUnchanged(content.manifest.files, others, temporary, identity, signal)
@@ -95,6 +108,7 @@ export const releases = async ({
         }, signal)
       )
       checkpoint('release/written')
+      signal.throwIfAborted()
       for (const path of foldersOf(content.manifest.files)) await syncPath(join(temporary, path))
       await rename(temporary, final)
       await syncPath(dirname(final))
@@ -102,6 +116,8 @@ export const releases = async ({
     } catch (error) {
       await rm(temporary, { recursive: true, force: true })
       throw asDiskFull(error, what)
+    } finally {
+      writing.delete(temporary)
     }
   }
 
@@ -125,14 +141,15 @@ export const releases = async ({
     remove: async (deployment: string, release: string): Promise<void> => {
       const final = folderOf(deployment, release)
       await rm(`${final}.adjacent`, { force: true })
-      await rm(`${final}.tmp`, { recursive: true, force: true })
-      if (await isFolder(final)) await rename(final, `${final}.tmp`)
+      if (await isFolder(final)) await rename(final, temporaryOf(final))
       checkpoint('release/unnamed')
-      await rm(`${final}.tmp`, { recursive: true, force: true })
+      await removeTemporary(final)
       await rmdir(deploymentFolder(deployment)).catch(() => undefined)
     }
   }
 }
+
+const temporaryOf = (final: string): string => `${final}.${randomBytes(4).toString('hex')}.tmp`
 
 const isFolder = async (path: string): Promise<boolean> => (await stat(path).catch(() => undefined))?.isDirectory() ?? false
 

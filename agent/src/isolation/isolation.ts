@@ -83,6 +83,7 @@ export const isolation = ({
         'not_isolated',
         `a pool could reach ${reached.slice(0, 5).join(', ')}: no pool is started until it cannot`
       )
+    failure = undefined
   }
 
   return {

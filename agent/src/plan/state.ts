@@ -24,7 +24,8 @@ export type Upstream = { readonly host: string; readonly port: number }
 
 /**
  * How far a running pool is believed. `probed`: it gave its good answers since it was started or thawed, or requests go to
- * it. `thawed`: it answered before it was frozen. `distrusted`: it could not be thawed, or did not answer in time.
+ * it. `thawed`: it answered before it was frozen. `distrusted`: it could not be thawed,
+ * did not answer in time, or is being ended.
  */
 export type Trust = 'none' | 'thawed' | 'probed' | 'distrusted'
 

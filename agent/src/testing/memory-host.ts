@@ -27,6 +27,7 @@ export const memoryHost = () => {
   const waiting = new Map<string, number>()
   let table: FrontTable | undefined
   let frontUp = true
+  let stopsHeld: Promise<void> | undefined
   let nextPort = 20_000
 
   const keyOf = (deployment: string, release: string) => `${deployment}/${release}`
@@ -76,6 +77,7 @@ export const memoryHost = () => {
     stopPool: async (deployment, release) => {
       if (isRouted(deployment, release)) harm.push(`stopped the routed pool ${release}`)
       note(`stop ${release}`)
+      await stopsHeld
       pools.delete(keyOf(deployment, release))
     },
     probe: async (deployment, release, request, signal): Promise<ProbeResult> => {
@@ -130,6 +132,15 @@ export const memoryHost = () => {
       ),
     specOf: (deployment: string, release: string): PoolSpec => getPool(deployment, release).spec,
     setInFlight: (deployment: string, release: string, requests: number) => waiting.set(keyOf(deployment, release), requests),
+    /** Pools that are stopped take until the answered function is called, as one does whose requests are long. */
+    holdStops: (): (() => void) => {
+      const { promise, resolve } = Promise.withResolvers<void>()
+      stopsHeld = promise
+      return () => {
+        stopsHeld = undefined
+        resolve()
+      }
+    },
     /** What a keeper does with a pool whose workers end again and again. */
     crash: (deployment: string, release: string) => {
       const pool = getPool(deployment, release)

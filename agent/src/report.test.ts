@@ -1,0 +1,80 @@
+import assert from 'node:assert/strict'
+import { randomUUID } from 'node:crypto'
+import { describe, it } from 'node:test'
+import { systemClock } from '@berth/shared/clock'
+import { type Observed, observedBytesMax, parseObserved } from '@berth/shared/observed'
+import { eventually } from '@berth/shared/testing/eventually'
+import { fitReport, reporter } from './report.ts'
+
+const digest = 'a'.repeat(64)
+
+const reportOf = (deployments: number, message = ''): Observed => ({
+  format: 1,
+  fleet: 'f-1',
+  server: 's-1',
+  zone: 'local-a',
+  agent: '0.1.0',
+  at: new Date().toISOString(),
+  generation: 1,
+  digest,
+  head: 'current',
+  refusals: [],
+  ready: true,
+  notIsolated: [],
+  builds: [],
+  deployments: Array.from({ length: deployments }, () => ({
+    deployment: randomUUID(),
+    routed: null,
+    operation: null,
+    attempt: 0,
+    pools: [{ release: digest, state: 'failed', restarts: 0, reason: { code: 'crashed', message } }]
+  }))
+})
+
+describe('a report', () => {
+  it('is never larger than what will be read, and tells of every deployment all the same', () => {
+    const text = fitReport(reportOf(500, 'x'.repeat(2000)))
+
+    assert.ok(Buffer.byteLength(text) <= observedBytesMax)
+    const fitted = parseObserved(text)
+    assert.equal(fitted.deployments.length, 500)
+    assert.equal(fitted.deployments[0]?.pools[0]?.reason?.code, 'crashed')
+  })
+
+  it('is written when something changed, not when nothing did, and again after the store failed', async () => {
+    const written: string[] = []
+    let isGone = true
+    let generation = 1
+    const report = reporter({
+      objects: {
+        put: async (_, body) => {
+          if (isGone) throw new Error('the store is gone')
+          written.push(Buffer.from(body as Uint8Array).toString()) // this reporter passes bytes
+          return { etag: '"1"' }
+        }
+      },
+      key: 'observed/f-1/s-1.json',
+      build: () => {
+        const { at, ...report } = reportOf(0)
+        assert.ok(at)
+        return { ...report, generation }
+      },
+      clock: systemClock
+    })
+    report.changed()
+    await report.idle()
+    isGone = false
+    report.tick()
+    await eventually(() => written.length === 1)
+    report.changed()
+    report.tick()
+    await report.idle()
+    assert.equal(written.length, 1)
+
+    generation = 2
+    report.changed()
+
+    await eventually(() => written.length === 2)
+    assert.equal(parseObserved(written[1] ?? '').generation, 2)
+  })
+})
