@@ -3,7 +3,7 @@ import { it } from 'node:test'
 import { testApi } from '../testing/api.ts'
 import { putFleet, putReport } from '../testing/scene.ts'
 
-const { owner, operator } = await testApi()
+const { ours, owner, operator } = await testApi()
 
 it('shows operators each fleet with its servers as the cloud and they themselves tell', async () => {
   await putFleet(owner, 'f-1', ['s-1', 's-2'])
@@ -24,4 +24,15 @@ it('shows operators each fleet with its servers as the cloud and they themselves
   )
   assert.deepEqual((await operator('GET', '/v1/fleets')).body, { items: [body] })
   assert.equal((await operator('GET', '/v1/fleets/f-2')).status, 404)
+})
+
+it('lets operators alone say that a head is lost for good, and shows that until there is another', async () => {
+  await putFleet(owner, 'f-9', ['s-1'])
+
+  const said = await operator('POST', '/v1/fleets/f-9/head-lost')
+
+  assert.deepEqual([said.status, said.body.headLost], [200, true])
+  assert.equal((await operator('GET', '/v1/fleets/f-9')).body.headLost, true)
+  assert.equal((await ours.send('POST', '/v1/fleets/f-9/head-lost')).status, 404)
+  assert.equal((await operator('POST', '/v1/fleets/f-8/head-lost')).status, 404)
 })

@@ -1,10 +1,22 @@
 import type { Fleet, FleetList, FleetMember } from '@berth/shared/api/fleets'
+import { type Caller, change } from '../platform/change.ts'
 import { type Db, inTransaction, type Tx } from '../platform/database.ts'
 import { notFound } from '../platform/errors.ts'
 import * as store from './store.ts'
 
 /** Fleets are the provisioner's; operators read them here. */
 export const fleetService = ({ db }: { readonly db: Db }) => ({
+  /** An operator's word that a fleet's head is lost for good: the writer goes on past every number that servers may know. */
+  sayHeadLost: (caller: Caller, id: string): Promise<Fleet> =>
+    change(db, caller, undefined, async (tx) => {
+      const row = await store.findFleet(tx, id)
+      if (!row) throw notFound()
+      await store.sayHeadLost(tx, id)
+      const [answer] = await presentAll(tx, [{ ...row, headLost: true }])
+      if (!answer) throw notFound()
+      return { object: `fleet/${id}`, answer, detail: { generation: row.generation } }
+    }),
+
   list: (): Promise<FleetList> => inTransaction(db, async (tx) => ({ items: await presentAll(tx, await store.listFleets(tx)) })),
 
   get: (id: string): Promise<Fleet> =>

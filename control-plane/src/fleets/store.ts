@@ -19,6 +19,11 @@ export const findFleet = async (tx: Tx, id: string): Promise<FleetRow | undefine
   return row
 }
 
+/** Also tells the writer. */
+export const sayHeadLost = async (tx: Tx, id: string): Promise<void> => {
+  await tx.execute(sql`select say_head_lost(${id})`)
+}
+
 export const listServers = async (tx: Tx, fleetIds: readonly string[]): Promise<ServerRow[]> =>
   fleetIds.length === 0
     ? []

@@ -5,6 +5,8 @@ import type { Body } from '../desired/render.ts'
 /** How long a head is believed, unless an operator says otherwise. */
 export const validityMsDefault = 24 * 60 * 60_000
 const signedAgainMsMax = 10 * 60_000
+/** How far a fleet's numbers jump when its head was lost: past every generation that servers may have seen and no row recorded. */
+const lostGenerations = 1_000_000
 
 /** A head is signed again each ten minutes, or three times within a validity that is shorter than that. */
 export const signedAgainAfterMs = (validityMs: number): number => Math.min(signedAgainMsMax, validityMs / 3)
@@ -29,17 +31,17 @@ export const needsSigning = (head: Head, now: Date, validityMs: number): boolean
  */
 export const nextHead = (
   base: Base | undefined,
-  { fleet, revision, recorded, body, root, validityMs, now }: NextHead
+  { fleet, revision, recorded, headLost, body, root, validityMs, now }: NextHead
 ): Head | undefined => {
   if (base && revision < base.head.revision)
     throw new Refusal(
       'old_database',
       `fleet ${fleet}: the database is at revision ${revision}, its head at ${base.head.revision}. No head was written: this is an older database.`
     )
-  if (!base && recorded > 0)
+  if (!base && recorded > 0 && !headLost)
     throw new Refusal(
       'head_missing',
-      `fleet ${fleet}: its head of generation ${recorded} is gone from the object store. None was written: an operator must say that it is lost for good.`
+      `fleet ${fleet}: its head of generation ${recorded} is gone from the object store. None was written: an operator must say that it is lost for good (POST /v1/fleets/${fleet}/head-lost).`
     )
   const isSame = base !== undefined && base.head.digest === body.index.digest
   if (isSame && base.head.revision === revision && base.sites !== undefined && !needsSigning(base.head, now, validityMs))
@@ -47,7 +49,7 @@ export const nextHead = (
 
   return {
     fleet,
-    generation: base === undefined ? 1 : base.head.generation + (isSame ? 0 : 1),
+    generation: base === undefined ? recorded + (headLost ? lostGenerations : 1) : base.head.generation + (isSame ? 0 : 1),
     digest: body.index.digest,
     revision,
     signedAt: now.toISOString(),
@@ -61,6 +63,8 @@ export type NextHead = {
   readonly revision: number
   /** The last generation that the database knows of. */
   readonly recorded: number
+  /** An operator said that the head is lost for good. */
+  readonly headLost: boolean
   readonly body: Body
   readonly root: number
   readonly validityMs: number

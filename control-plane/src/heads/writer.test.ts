@@ -38,7 +38,10 @@ const makeDatabase = () => {
       state = snapshotOf(state.revision + 1, state.generation, content)
     },
     record: async (_: string, generation: number) => {
-      state = { ...state, generation: Math.max(state.generation, generation) }
+      state = { ...state, generation: Math.max(state.generation, generation), headLost: false }
+    },
+    sayHeadLost: () => {
+      state = { ...state, headLost: true }
     },
     read: () => state
   }
@@ -46,6 +49,7 @@ const makeDatabase = () => {
 const snapshotOf = (revision: number, generation: number, host: string): FleetSnapshot => ({
   revision,
   generation,
+  headLost: false,
   rows: {
     fleet,
     sites: [{ id: site, subscription: site }],
@@ -271,6 +275,20 @@ describe('writing heads', () => {
 
     const old = makeWriter(objects, database, { snapshot: async () => snapshotOf(1, 0, 'h0') })
     await assert.rejects(old.write(fleet), { code: 'old_database' })
+    await objects.delete(layout.head(fleet))
+    await assert.rejects(makeWriter(objects, database).write(fleet), { code: 'head_missing' })
+  })
+
+  it('goes on a million generations further when an operator says that the head is lost for good, once', async () => {
+    const objects = memoryObjects()
+    const database = makeDatabase()
+    await makeWriter(objects, database).write(fleet)
+    await objects.delete(layout.head(fleet))
+
+    database.sayHeadLost()
+    const head = await makeWriter(objects, database).write(fleet)
+
+    assert.equal(head?.generation, 1_000_001)
     await objects.delete(layout.head(fleet))
     await assert.rejects(makeWriter(objects, database).write(fleet), { code: 'head_missing' })
   })

@@ -13,7 +13,12 @@ import { type Body, type FleetRows, render } from '../desired/render.ts'
 import { type Base, needsSigning, newSites, nextHead, validityMsDefault } from './rules.ts'
 
 /** One repeatable-read look at everything that a fleet's body is made of. */
-export type FleetSnapshot = { readonly revision: number; readonly generation: number; readonly rows: FleetRows }
+export type FleetSnapshot = {
+  readonly revision: number
+  readonly generation: number
+  readonly headLost: boolean
+  readonly rows: FleetRows
+}
 
 export type HeadWriterDeps = {
   readonly objects: Objects
@@ -70,6 +75,7 @@ export const makeHeadWriter = ({
         fleet,
         revision: seen.revision,
         recorded: seen.generation,
+        headLost: seen.headLost,
         body,
         root: number,
         now: clock.now()

@@ -14,6 +14,7 @@ const mayDo = {
   'builds.create': ['operator'],
   'fleets.list': ['operator'],
   'fleets.read': ['operator'],
+  'fleets.head-lost': ['operator'],
   'subscriptions.list': ['user'],
   'subscriptions.create': ['operator'],
   'subscriptions.read': ['owner', 'operator'],
@@ -74,6 +75,7 @@ export const rules: Readonly<Record<string, Rule>> = {
   'POST /v1/builds': { action: 'builds.create', object: 'platform' },
   'GET /v1/fleets': { action: 'fleets.list', object: 'platform' },
   'GET /v1/fleets/:fleet': { action: 'fleets.read', object: 'platform' },
+  'POST /v1/fleets/:fleet/head-lost': { action: 'fleets.head-lost', object: 'platform' },
   'GET /v1/subscriptions': { action: 'subscriptions.list', object: 'platform' },
   'POST /v1/subscriptions': { action: 'subscriptions.create', object: 'platform' },
 

@@ -2,13 +2,15 @@ import assert from 'node:assert/strict'
 import { it } from 'node:test'
 import { asc, gt } from 'drizzle-orm'
 import { type Answer, testApi } from '../testing/api.ts'
-import { putBuild, putDeployment, putVersion } from '../testing/scene.ts'
+import { putBuild, putDeployment, putFleet, putVersion } from '../testing/scene.ts'
 import { rules } from './access.ts'
 import { auditEntries } from './schema.ts'
 
 const { owner, ours, theirs, operator, stranger } = await testApi()
 
 await putBuild(owner, 'static', '1.0.0')
+const fleet = '33333333-3333-4333-8333-333333333333'
+await putFleet(owner, fleet, [])
 const scene = await putDeployment(ours, 'shop')
 await putVersion(owner, ours, scene.application, { number: 1 })
 const opened = await ours.send('POST', `${ours.below}/applications/${scene.application}/uploads`, { files: 1, bytes: 1 })
@@ -27,6 +29,10 @@ const digest = 'a'.repeat(64)
 const mutations: Record<string, { good?: () => Promise<Answer>; bad: () => Promise<Answer> }> = {
   'POST /v1/sign-in': { bad: () => stranger('POST', '/v1/sign-in', { email: 'a@example.com', password: 'x' }) },
   'POST /v1/builds': { bad: () => ours.send('POST', '/v1/builds', { name: 'a', version: '1.0.0', platform: 'linux-x64' }) },
+  'POST /v1/fleets/:fleet/head-lost': {
+    good: () => operator('POST', `/v1/fleets/${fleet}/head-lost`),
+    bad: () => operator('POST', '/v1/fleets/f-0/head-lost')
+  },
   'POST /v1/subscriptions': {
     good: () => operator('POST', '/v1/subscriptions', { name: 'new', ownerEmail: 'ours@example.com' }),
     bad: () => operator('POST', '/v1/subscriptions', { name: 'new', ownerEmail: 'nobody@example.com' })

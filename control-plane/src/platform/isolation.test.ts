@@ -88,6 +88,7 @@ it('lets nobody but the API call the functions that look across subscriptions', 
       ['observed_deployments', '{berth_api}'],
       ['platform_subscriptions', '{berth_api}'],
       ['raise_revision', '{}'],
+      ['say_head_lost', '{berth_api}'],
       ['user_subscriptions', '{berth_api}']
     ]
   )

@@ -39,6 +39,8 @@ export const Fleet = Type.Object(
     servers: Type.Integer(),
     generation: Type.Integer(),
     revision: Type.Integer(),
+    /** An operator said that the head is gone from the object store for good; ends with the next head. */
+    headLost: Type.Boolean(),
     balancer: Type.Union([Type.String(), Type.Null()]),
     members: Type.Array(FleetMember)
   },
