@@ -11,6 +11,7 @@ import { openFirstRoot } from '@berth/shared/trust'
 import { applier } from './apply.ts'
 import type { Birth } from './birth/birth.ts'
 import { limiter } from './bounded.ts'
+import { type Checkpoint, noCheckpoint } from './checkpoint.ts'
 import { diagnostics } from './diagnostics.ts'
 import { failures as rememberFailures } from './failures.ts'
 import { fallbacks as openFallbacks } from './fallbacks.ts'
@@ -53,13 +54,12 @@ export type AgentOptions = {
   /** Why pools get none and may run all the same: on a laptop only. */
   readonly weakness: string | undefined
   readonly log: (line: string) => void
+  readonly checkpoint?: Checkpoint
 }
-
-export type Agent = Awaited<ReturnType<typeof agent>>
 
 /** Puts an agent together: everything that it touches came in as an argument. */
 export const agent = async (o: AgentOptions) => {
-  const { serverFolder, objects, host, clock, log } = o
+  const { serverFolder, objects, host, clock, log, checkpoint = noCheckpoint } = o
   const { birth, machine } = o.birth
   const { fleet } = birth
   const stateFolder = join(serverFolder, 'state')
@@ -70,15 +70,15 @@ export const agent = async (o: AgentOptions) => {
 
   const reader = await desiredReader({
     objects,
-    folder: await desiredFolder(join(stateFolder, 'desired')),
+    folder: await desiredFolder(join(stateFolder, 'desired'), checkpoint),
     judge: { root, birth },
     now
   })
   const keys = await fleetKeys({ objects, keys: o.keys, fleet, folder: join(stateFolder, 'keys') })
   const packages = await openPackages({ objects, fleetKeys: keys, fleet, root, folder: join(stateFolder, 'packages') })
   const { freeBytes, platform } = o
-  const builds = await openBuilds({ objects, fleet, root, folder: join(serverFolder, 'builds'), platform, freeBytes })
-  const releases = await openReleases({ objects, fleet, folder: join(serverFolder, 'releases'), freeBytes })
+  const builds = await openBuilds({ objects, fleet, root, folder: join(serverFolder, 'builds'), platform, freeBytes, checkpoint })
+  const releases = await openReleases({ objects, fleet, folder: join(serverFolder, 'releases'), freeBytes, checkpoint })
   const identities = await openIdentities(stateFolder)
   const fallbacks = await openFallbacks(stateFolder)
 
@@ -122,7 +122,10 @@ export const agent = async (o: AgentOptions) => {
     observer,
     router,
     address,
-    apply,
+    apply: async (deployment, desired, step, signal) => {
+      await apply(deployment, desired, step, signal)
+      checkpoint(`step/${step.kind}`)
+    },
     failures,
     clock,
     log,

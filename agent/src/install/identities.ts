@@ -16,8 +16,6 @@ const parseTable = jsonParser(
   'bad_identities'
 )
 
-export type Identities = Awaited<ReturnType<typeof identities>>
-
 /** One uid (and gid of the same number) for each deployment, from a table on this server; a number is never given twice. */
 export const identities = async (stateFolder: string) => {
   const file = join(stateFolder, 'identities.json')

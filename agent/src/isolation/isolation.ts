@@ -43,8 +43,6 @@ export const attemptAs =
     return parseReached(JSON.parse(answer))
   }
 
-export type Isolation = ReturnType<typeof isolation>
-
 /**
  * Before the first pool: proof that a pool's identity cannot reach the agent's secrets and sockets, nor the cloud's metadata.
  * A laptop whose agent cannot switch users has no such proof; that is printed and reported instead.

@@ -13,10 +13,15 @@ import type { TestFleet } from './fleet.ts'
 import { writeServerFiles } from './server-files.ts'
 
 /** Real agents on one server's disk, one after the other, against a test fleet's store. */
-export const agentBench = async (fleet: TestFleet, host: AgentOptions['host'], options: Partial<AgentOptions> = {}) => {
-  const serverFolder = join(fleet.folder, 'servers', 's-1')
+export const agentBench = async (
+  fleet: TestFleet,
+  host: AgentOptions['host'],
+  options: Partial<AgentOptions> = {},
+  server = 's-1'
+) => {
+  const serverFolder = join(fleet.folder, 'servers', server)
   await mkdir(serverFolder, { recursive: true })
-  await writeServerFiles(fleet, serverFolder)
+  await writeServerFiles(fleet, serverFolder, { server })
   const store = switchableObjects(fleet.objects)
   const lines: string[] = []
   let running: { readonly stop: AbortController; readonly ended: Promise<void> } | undefined
@@ -26,7 +31,7 @@ export const agentBench = async (fleet: TestFleet, host: AgentOptions['host'], o
     await running?.ended
     running = undefined
   }
-  const start = async (): Promise<void> => {
+  const start = async (change: Partial<AgentOptions> = {}): Promise<void> => {
     const works = await agent({
       serverFolder,
       birth: await readBirth(serverFolder),
@@ -41,13 +46,14 @@ export const agentBench = async (fleet: TestFleet, host: AgentOptions['host'], o
       canGiveIdentities: false,
       weakness: 'these are tests',
       log: (line) => lines.push(line),
-      ...options
+      ...options,
+      ...change
     })
     const stopping = new AbortController()
     running = { stop: stopping, ended: works.run(stopping.signal) }
   }
   const report = async (): Promise<Observed> => {
-    const bytes = await getBytes(fleet.objects, layout.observed(fleet.fleet, 's-1'))
+    const bytes = await getBytes(fleet.objects, layout.observed(fleet.fleet, server))
     if (!bytes) throw new Error('no report yet')
     return parseObserved(bytes)
   }

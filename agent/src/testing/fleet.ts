@@ -77,10 +77,13 @@ export const testFleet = async (o: { readonly tenancy?: BirthRecord['tenancy'] }
     const { publicKey, wrapped } = await keys.keyPair(fleetKeyName(fleet), fleetPairContext(fleet))
     const pair = { publicKey, wrapped: Buffer.from(wrapped).toString('base64') }
     await objects.put(layout.fleetKey(fleet), Buffer.from(JSON.stringify(pair)))
-    const subscriptionKey = randomBytes(32)
-    const sealed = await sealToPublicKey(publicKey, fleetKeyContext(fleet, subscription), subscriptionKey)
+    return { publicKey, subscriptionKey: await makeSubscriptionKey(publicKey), reading: makeReadingPair() }
+  }
+  const makeSubscriptionKey = async (publicKey: string): Promise<Buffer> => {
+    const key = randomBytes(32)
+    const sealed = await sealToPublicKey(publicKey, fleetKeyContext(fleet, subscription), key)
     await objects.put(layout.fleetSealedKey(fleet, subscription), sealed)
-    return { subscriptionKey, reading: makeReadingPair() }
+    return key
   }
   const getSecrets = (): ReturnType<typeof makeSecrets> => {
     secrets ??= makeSecrets()
@@ -101,6 +104,12 @@ export const testFleet = async (o: { readonly tenancy?: BirthRecord['tenancy'] }
     birth,
     /** PKCS#8 of the subscription's reading pair: what a reader would open diagnostics with. */
     readingKey: async (): Promise<Uint8Array> => (await getSecrets()).reading.privateKey,
+
+    /** The sealer makes the (fleet, subscription) key anew. */
+    renewSubscriptionKey: async (): Promise<void> => {
+      const made = await getSecrets()
+      secrets = Promise.resolve({ ...made, subscriptionKey: await makeSubscriptionKey(made.publicKey) })
+    },
 
     /** Stores a build as the vendor would; by default an archive of a build that is never really run. */
     putBuild: async (statement: Omit<BuildStatement, 'size' | 'digest'>, archive: Uint8Array): Promise<BuildRef> => {

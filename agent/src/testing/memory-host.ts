@@ -11,8 +11,6 @@ export type Behaviour =
   | { readonly kind: 'slow'; readonly until: Promise<void> }
   | { readonly kind: 'hangs-when-thawed' }
 
-export type MemoryHost = ReturnType<typeof memoryHost>
-
 /**
  * A host in memory, by hand, at the real door: its pools outlive an agent, its front refuses older tables, and it throws
  * when an agent harms those who are being served.
