@@ -33,6 +33,6 @@ it('lets operators alone say that a head is lost for good, and shows that until 
 
   assert.deepEqual([said.status, said.body.headLost], [200, true])
   assert.equal((await operator('GET', '/v1/fleets/f-9')).body.headLost, true)
-  assert.equal((await ours.send('POST', '/v1/fleets/f-9/head-lost')).status, 404)
+  assert.equal((await ours.send('POST', '/v1/fleets/f-9/head-lost')).status, 403)
   assert.equal((await operator('POST', '/v1/fleets/f-8/head-lost')).status, 404)
 })
