@@ -1,3 +1,4 @@
+import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { readProfiles } from '@berth/shared/profile'
 import { type RunResult, run } from './run.ts'
@@ -17,10 +18,24 @@ export const cli = async (system: System, args: readonly string[], o: { timeoutM
 
 /** The same, for a command that must succeed: fails with all that it said. */
 export const cliOk = async (system: System, ...args: string[]): Promise<CliResult> => {
-  const result = await cli(system, args)
-  if (result.code !== 0) throw new Error(`berth ${args.join(' ')} ended with ${result.code}\n${result.stdout}${result.stderr}`)
-  return result
+  try {
+    const result = await cli(system, args)
+    if (result.code === 0) return result
+    throw new Error(`berth ${args.join(' ')} ended with ${result.code}\n${result.stdout}${result.stderr}`)
+  } catch (error) {
+    throw new Error(`${error instanceof Error ? error.message : error}\n${await explain(system)}`, { cause: error })
+  }
 }
+
+/** What the system says about itself when something went wrong: what each deployment is waiting for, and what was logged. */
+const explain = async (system: System): Promise<string> => {
+  const status = await cli(system, ['status', '--json'], { timeoutMs: 20_000 }).catch(() => undefined)
+  const log = await readFile(join(system.home, 'control-plane.log'), 'utf8').catch(() => '')
+  const lines = log.split('\n').filter((line) => line.includes('"level":"warn"') || line.includes('"level":"error"'))
+  return [status?.stdout, ...lines.slice(-linesMax)].join('\n')
+}
+
+const linesMax = 20
 
 export type ApiAnswer = { readonly status: number; readonly body: unknown }
 
