@@ -20,7 +20,7 @@ const parseTable = jsonParser(
 export const identities = async (stateFolder: string) => {
   const file = join(stateFolder, 'identities.json')
   const text = await readTextIfThere(file)
-  let table = text === undefined ? { next: firstUid, uids: {} as Record<string, number> } : parseTable(text)
+  let table: ReturnType<typeof parseTable> = text === undefined ? { next: firstUid, uids: {} } : parseTable(text)
   let writing: Promise<unknown> = Promise.resolve()
 
   return {

@@ -45,10 +45,11 @@ export const desiredFolder = async (folder: string, checkpoint: Checkpoint = noC
       const known = new Set(left.flat())
       const entries = await readdir(folder)
       left.push(
-        entries
-          .map((entry) => name.exec(entry)?.[1])
-          .filter((digest) => digest !== undefined && !needed.has(digest) && !known.has(digest)) as string[]
-      ) // undefined is filtered out
+        entries.flatMap((entry) => {
+          const digest = name.exec(entry)?.[1]
+          return digest === undefined || needed.has(digest) || known.has(digest) ? [] : [digest]
+        })
+      )
       while (left.length > indexesKept)
         for (const digest of left.shift() ?? []) if (!needed.has(digest)) await rm(fileOf(digest), { force: true })
     }
