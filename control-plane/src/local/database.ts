@@ -13,6 +13,8 @@ const lookMs = 500
 
 export type LocalDatabase = {
   readonly url: (role: ServiceRole) => string
+  /** As the owner of every table: for what a first start makes, and nothing else. */
+  readonly ownerUrl: () => string
   /** Starts PostgreSQL again, on the same port, whenever it died; answers when `signal` is aborted. */
   readonly keep: (signal: AbortSignal) => Promise<void>
 }
@@ -28,6 +30,7 @@ export const startDatabase = async (
   await putDatabase(server)
   await migrate(databaseUrl(server, database), { passwords })
   return {
+    ownerUrl: () => databaseUrl(server, database),
     url: (role) => databaseUrl(server, database, { user: role, password: passwords[role] }),
     keep: async (signal) => {
       while (!signal.aborted) {

@@ -2,10 +2,11 @@ import { homedir } from 'node:os'
 import { Me } from '@berth/shared/api/users'
 import { parser } from '@berth/shared/parse'
 import { profilePath, readProfiles, saveProfile } from '@berth/shared/profile'
+import { recordAudit } from '../platform/audit.ts'
 import { type Db, inTransaction } from '../platform/database.ts'
 import { formatToken, newSecret } from '../platform/tokens.ts'
 import { insertSession } from '../users/store.ts'
-import type { State } from './first-start.ts'
+import { byFirstStart, type State } from './first-start.ts'
 
 const profileName = 'local'
 const sessionSeconds = 30 * 86_400
@@ -48,7 +49,15 @@ const isSignedIn = async (api: string, token: string, user: string): Promise<boo
 
 const makeSession = async (db: Db, userId: string): Promise<string> => {
   const { secret, hash } = newSecret()
-  const session = await inTransaction(db, (tx) => insertSession(tx, { userId, tokenHash: hash, seconds: sessionSeconds }))
-  if (!session) throw new Error('a session that was inserted was not answered')
-  return formatToken(session.id, secret)
+  return inTransaction(db, async (tx) => {
+    const session = await insertSession(tx, { userId, tokenHash: hash, seconds: sessionSeconds })
+    if (!session) throw new Error('a session that was inserted was not answered')
+    await recordAudit(tx, {
+      ...byFirstStart,
+      action: 'session.create',
+      object: `session/${session.id}`,
+      detail: { user: userId }
+    })
+    return formatToken(session.id, secret)
+  })
 }

@@ -3,7 +3,6 @@ import { rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { SiteList } from '@berth/shared/api/sites'
 import type { Clock } from '@berth/shared/clock'
-import { readTextIfThere, writeFileAtomic } from '@berth/shared/files'
 import { createLocalKey, localKeys } from '@berth/shared/keys/local'
 import { restrictedKeys } from '@berth/shared/keys/restricted'
 import { delayedObjects } from '@berth/shared/objects/delayed'
@@ -26,7 +25,7 @@ import { makeFirstTrust } from '../trust/first-start.ts'
 import { signerOf, signingKeys } from '../trust/signers.ts'
 import { makeWriter } from '../writer/writer.ts'
 import { type LocalDatabase, startDatabase } from './database.ts'
-import { declareFleet, type FirstPasswords, offerBuilds, openState, welcomeUsers } from './first-start.ts'
+import { declareFleet, offerBuilds, openState, type StateFile, welcomeUsers } from './first-start.ts'
 import { checkPortIsFree, claimHome, type Home, openHome } from './home.ts'
 import { makeLog } from './log.ts'
 import type { Progress } from './progress.ts'
@@ -34,7 +33,7 @@ import { awaitServed, bringUp, samples } from './samples.ts'
 import { homeOf, type LocalSettings } from './settings.ts'
 import { profileFileOf, signInOwner } from './sign-in.ts'
 import { keepSupervisor, supervisorOptions } from './supervised.ts'
-import { machineLine, welcome } from './welcome.ts'
+import { machineLine, passwordLines, welcome } from './welcome.ts'
 
 export type SystemOptions = {
   readonly settings: LocalSettings
@@ -100,7 +99,7 @@ const start = async (o: Starting): Promise<void> => {
   const sweeping = keepStoreSwept(o)
   parts.push({ stop: () => sweeping })
 
-  const doors = await progress.step('object store, keys and trust', () => openDoors(o))
+  const doors = await progress.step('object store, keys and trust', () => openDoors({ ...o, log }))
   const cloud = supervisorOptions(o)
   const supervisor = await progress.step('local cloud: supervisor and balancer', async () => {
     parts.push({ serves: true, stop: () => stopSupervisor({ folder: home.cloud, clock }) })
@@ -116,10 +115,10 @@ const start = async (o: Starting): Promise<void> => {
   parts.push({ stop: () => running })
   const api = await progress.step('control plane', () => openApi({ ...o, ...doors, services, log }))
 
-  const passwords = await progress.step(isFirst ? 'builds node and static, first users' : 'builds and users', async () => {
+  await progress.step(isFirst ? 'first users, builds node and static' : 'users and builds', async () => {
+    await makeUsers({ ...o, database, state })
     const vendor = signerOf(doors.keys, signingKeys.vendor)
     await offerBuilds({ state, db: services.db('berth_api'), folder: home.builds, objects: doors.objects, vendor })
-    return welcomeUsers({ state, db: services.db('berth_api') })
   })
   const profile = profileFileOf(o.environment)
   const token = await signInOwner({ db: services.db('berth_api'), api, file: profile, state: state.get() })
@@ -137,20 +136,43 @@ const start = async (o: Starting): Promise<void> => {
     token,
     subscription: state.get().subscription ?? '',
     profile,
-    passwords,
     supervisorSocket: supervisor.socketPath
   })
+}
+
+/** Shows new passwords at once: a start that is cut short later must not lose them. */
+const makeUsers = async ({
+  database,
+  state,
+  progress
+}: Starting & { database: LocalDatabase; state: StateFile }): Promise<void> => {
+  const owner = connect(database.ownerUrl(), { connectionsMax: 2 })
+  try {
+    const passwords = await welcomeUsers({ state, db: owner })
+    if (passwords) progress.line(passwordLines(passwords))
+    await state.note({ passwordsShown: true })
+  } finally {
+    await disconnect(owner)
+  }
 }
 
 type Doors = Awaited<ReturnType<typeof openDoors>>
 
 /** The doors of this machine, whole: each service gets a handle that may do its own part only. */
-const openDoors = async ({ home, settings, clock, parts }: Starting) => {
+const openDoors = async ({ home, settings, clock, parts, log }: Starting & { readonly log: Log }) => {
   await createFolderStore(home.objects)
-  const secret = await putSecret(join(home.keys, 'presign'))
+  // New with each start, as the origin's port: URLs that were handed out before are asked for again.
+  const secret = randomBytes(32)
   let url = ''
   const store = await folderObjects({ root: home.objects, presign: { origin: () => url, secret, clock } })
-  const origin = await serveFolderOrigin({ objects: store, secret, host: loopback, port: 0, clock })
+  const origin = await serveFolderOrigin({
+    objects: store,
+    secret,
+    host: loopback,
+    port: 0,
+    clock,
+    onFailure: (error) => log({ service: 'store', level: 'error', message: `a presigned request failed: ${String(error)}` })
+  })
   parts.push({ stop: origin.close })
   url = origin.url
 
@@ -172,15 +194,6 @@ const keepStoreSwept = async ({ home, clock, stopping }: Starting): Promise<void
   }
 }
 
-/** Presigned URLs stay good over a restart. */
-const putSecret = async (file: string): Promise<Uint8Array> => {
-  const known = await readTextIfThere(file)
-  if (known !== undefined) return Buffer.from(known, 'base64')
-  const secret = randomBytes(32)
-  await writeFileAtomic(file, secret.toString('base64'))
-  return secret
-}
-
 type Services = ReturnType<typeof connectServices>
 
 /** Connections of each service, under its own role. */
@@ -198,17 +211,22 @@ const connectServices = ({ clock }: Starting, database: LocalDatabase) => {
   }
 }
 
+const sealedForFleets = ['fleets/*/packages/', 'fleets/*/packs/', 'fleets/*/builds/', 'fleets/*/keys/']
+
 /** What each service may do with the object store (architecture, "Processes and what each may touch"). */
 const scopes = {
-  api: { read: ['builds/', 'control/'], presign: ['staging/'] },
+  api: { read: ['builds/', 'control/trust/'], presign: ['staging/'] },
   sealer: {
-    read: ['staging/', 'vault/', 'keys/', 'builds/', 'fleets/', 'control/'],
-    write: ['vault/', 'keys/', 'fleets/'],
+    read: ['staging/', 'vault/', 'keys/', 'builds/', 'fleets/*/key', ...sealedForFleets],
+    write: ['vault/', 'keys/', ...sealedForFleets],
     // The vault: what a refused upload had put there already.
     delete: ['staging/', 'vault/']
   },
-  writer: { read: ['fleets/', 'observed/', 'control/'], write: ['fleets/'] },
-  provisioner: { read: ['control/', 'fleets/'], write: ['fleets/'] }
+  writer: {
+    read: ['fleets/*/head.json', 'fleets/*/desired/', 'observed/', 'control/trust/'],
+    write: ['fleets/*/head.json', 'fleets/*/desired/']
+  },
+  provisioner: { read: ['control/trust/', 'fleets/*/key'], write: ['fleets/*/trust/', 'fleets/*/key'] }
 } satisfies Record<string, ObjectsScope>
 
 type RunningDeps = Starting & Doors & { readonly services: Services; readonly log: Log }
@@ -268,7 +286,6 @@ const finish = async (
     token: string
     subscription: string
     profile: string
-    passwords: FirstPasswords | undefined
     supervisorSocket: string
   }
 ): Promise<void> => {

@@ -8,7 +8,6 @@ export const welcome = (o: {
   readonly silent: readonly ServedSite[]
   readonly api: string
   readonly profile: string
-  readonly passwords: FirstPasswords | undefined
 }): string => {
   const width = Math.max(12, ...o.sites.map(({ name }) => name.length)) + 2
   const row = (name: string, text: string) => `  ${name.padEnd(width)}${text}`
@@ -21,7 +20,6 @@ export const welcome = (o: {
       row(site.name, `${site.url}${silent.has(site.host) ? '   (does not answer yet: npx berth status)' : ''}`)
     ),
     row('API', `${o.api}   (reference: ${o.api}/docs)`),
-    ...passwordRows(o.passwords, row),
     '',
     `The command line is signed in as ${ownerEmail} (${o.profile}). Try next, in another terminal:`,
     '',
@@ -37,12 +35,6 @@ export const welcome = (o: {
 /** One line for programs that started us. */
 export const machineLine = (ready: object): string => `BERTH_READY ${JSON.stringify(ready)}`
 
-const passwordRows = (passwords: FirstPasswords | undefined, row: (name: string, text: string) => string): string[] =>
-  passwords === undefined
-    ? []
-    : [
-        '',
-        'Passwords, shown this once:',
-        row('owner', `${ownerEmail}   ${passwords.owner}`),
-        row('operator', `${operatorEmail}   ${passwords.operator}`)
-      ]
+/** New passwords, shown once and kept nowhere. */
+export const passwordLines = ({ owner, operator }: FirstPasswords): string =>
+  ['', 'Passwords, shown this once:', `  ${ownerEmail}      ${owner}`, `  ${operatorEmail}   ${operator}`, ''].join('\n')

@@ -6,6 +6,7 @@ import { layout } from '@berth/shared/layout'
 import { isObjectsError, type Objects } from '@berth/shared/objects/objects'
 import { fleetKeyName, fleetPairContext } from '@berth/shared/release'
 import type { Cloud } from '../cloud/cloud.ts'
+import { recordAudit } from '../platform/audit.ts'
 import { type Db, hint, inTransaction } from '../platform/database.ts'
 import { type Log, runLoop, sayOnce } from '../platform/service-loop.ts'
 import { readRoots } from '../trust/roots.ts'
@@ -28,6 +29,7 @@ export type ProvisionerDeps = {
 }
 
 const service = 'provisioner'
+const actor = { kind: 'service', id: 'service:provisioner' } as const
 const periodMs = 1000
 
 /** Declares fleets and names to the cloud, and notes what the cloud says of them. Nothing else holds the cloud's door. */
@@ -36,6 +38,10 @@ export const makeProvisioner = ({ db, hints, objects, keys, makeFleetKey, cloud,
   /** Fleets whose key and trust were seen in the store by this process, and the size that the cloud was told. */
   const prepared = new Set<string>()
   const declared = new Map<string, number>()
+
+  /** What was changed in the cloud, in the operators' log. */
+  const record = (action: string, object: string, detail: Record<string, unknown> = {}): Promise<void> =>
+    inTransaction(db, (tx) => recordAudit(tx, { actor, action, object, outcome: 'done', detail }))
 
   const keepFleet = async (fleet: FleetRow, roots: readonly { readonly envelope: Envelope }[]): Promise<void> => {
     if (!prepared.has(fleet.id)) {
@@ -47,6 +53,7 @@ export const makeProvisioner = ({ db, hints, objects, keys, makeFleetKey, cloud,
     if (!status || declared.get(fleet.id) !== fleet.servers) {
       await cloud.putFleet({ fleet: fleet.id, servers: fleet.servers, birth: birthOf(fleet, cloudKind, roots) })
       declared.set(fleet.id, fleet.servers)
+      await record('fleets.put', `fleet/${fleet.id}`, { servers: fleet.servers })
     }
     if (!status) return
     await inTransaction(db, async (tx) => {
@@ -57,8 +64,18 @@ export const makeProvisioner = ({ db, hints, objects, keys, makeFleetKey, cloud,
   const keepNames = async (): Promise<void> => {
     const wanted = await inTransaction(db, listPlacedNames)
     const known = await cloud.listNames()
-    for (const [host, fleet] of wanted) if (known[host] !== fleet) await cloud.putName(host, fleet)
-    for (const host of Object.keys(known)) if (!wanted.has(host)) await cloud.deleteName(host)
+    const keep = async (host: string, action: 'names.put' | 'names.delete', act: () => Promise<void>) => {
+      // One name that the cloud does not take must not keep the others.
+      try {
+        await act()
+        await record(action, `name/${host}`)
+        says.well(`name ${host}`)
+      } catch (error) {
+        says.failed(`name ${host}`, error)
+      }
+    }
+    for (const [host, fleet] of wanted) if (known[host] !== fleet) await keep(host, 'names.put', () => cloud.putName(host, fleet))
+    for (const host of Object.keys(known)) if (!wanted.has(host)) await keep(host, 'names.delete', () => cloud.deleteName(host))
   }
 
   const pass = async (): Promise<void> => {

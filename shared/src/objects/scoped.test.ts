@@ -43,6 +43,21 @@ describe('handles on an object store', () => {
     await handle.delete('reports/f-1/s-1/copy')
   })
 
+  it('admit any one segment where their scope has a star, and never more or fewer', async () => {
+    const handle = scopedObjects(objects, { read: ['fleets/*/head.json', 'observed/*/'] })
+
+    assert.ok(await handle.head('fleets/f-2/head.json'))
+    assert.equal(await handle.head('observed/f-1/s-1.json.not-there'), undefined)
+    for (const key of [
+      'fleets/head.json',
+      'fleets/f-1/x/head.json',
+      'fleets//head.json',
+      'fleets/f-1/head.json.bak',
+      'observed/f-1'
+    ])
+      await assert.rejects(handle.head(key), isRefused, key)
+  })
+
   it('refuse everything else: other prefixes, names that only begin alike, other acts', async () => {
     const handle = server()
 

@@ -1,6 +1,9 @@
 import { type Objects, ObjectsError } from './objects.ts'
 
-/** What a handle may do. An entry that ends in a slash admits every key below it; any other entry admits exactly that key. */
+/**
+ * What a handle may do. An entry that ends in a slash admits every key below it; any other entry admits exactly that key.
+ * A segment that is a star stands for any one segment.
+ */
 export type ObjectsScope = {
   /** Get, head, list, and copy from. */
   readonly read?: readonly string[]
@@ -13,7 +16,7 @@ export type ObjectsScope = {
 /** A handle on the same store that may do only what is listed. It stands for what a policy allows a role on AWS. */
 export const scopedObjects = (objects: Objects, scope: ObjectsScope): Objects => {
   const check = (act: keyof ObjectsScope, key: string): void => {
-    if (!(scope[act] ?? []).some((entry) => (entry.endsWith('/') ? key.startsWith(entry) : key === entry)))
+    if (!(scope[act] ?? []).some((entry) => admits(entry, key)))
       throw new ObjectsError('refused', `this handle on the object store may not ${act} ${key}`)
   }
   return {
@@ -51,4 +54,13 @@ export const scopedObjects = (objects: Objects, scope: ObjectsScope): Objects =>
       return objects.presignGet(key, options)
     }
   }
+}
+
+const admits = (entry: string, key: string): boolean => {
+  const pattern = entry.split('/')
+  const segments = key.split('/')
+  const isBelow = pattern.at(-1) === ''
+  if (isBelow) pattern.pop()
+  if (isBelow ? segments.length <= pattern.length : segments.length !== pattern.length) return false
+  return pattern.every((part, index) => part === segments[index] || (part === '*' && segments[index] !== ''))
 }
