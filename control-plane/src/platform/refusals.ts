@@ -4,6 +4,7 @@ import { recordAudit } from './audit.ts'
 import { type Db, inSubscription, inTransaction } from './database.ts'
 import { asRefusal, failureAnswer, notFound, refusalAnswer } from './errors.ts'
 import { isMutation } from './gate.ts'
+import { detailsOf } from './reasons.ts'
 import type { Log } from './service-loop.ts'
 
 /**
@@ -22,13 +23,19 @@ export const putRefusals = (app: FastifyInstance, { db, clock, log }: { db: Db; 
         level: refused ? 'warn' : 'error',
         message: `${request.method} ${pathOf(request)} failed`,
         requestId: request.id,
-        error: refused?.cause ?? error
+        ...detailsOf(refused?.cause ?? error)
       })
     if (isAttempt(request, status)) {
       try {
         await auditRefusal(request, body.code, body.field)
       } catch (cause) {
-        log({ service: 'api', level: 'error', message: 'a refusal could not be recorded', requestId: request.id, error: cause })
+        log({
+          service: 'api',
+          level: 'error',
+          message: 'a refusal could not be recorded',
+          requestId: request.id,
+          ...detailsOf(cause)
+        })
       }
     }
     return reply.code(status).send(body)

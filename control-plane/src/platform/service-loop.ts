@@ -1,13 +1,15 @@
 import type { Clock } from '@berth/shared/clock'
-import { Refusal } from '@berth/shared/refusal'
-import { DrizzleQueryError } from 'drizzle-orm/errors'
+import { detailsOf } from './reasons.ts'
 
-/** How a service says what happened. Entries never hold secrets or a library's text beyond an error's message. */
+/**
+ * How a service says what happened. Entries never hold secrets or a library's text beyond an error's message and stack; no object
+ * fits in, so that nothing is logged that nobody looked at.
+ */
 export type LogEntry = {
   readonly service: string
   readonly level: 'info' | 'warn' | 'error'
   readonly message: string
-  readonly [detail: string]: unknown
+  readonly [detail: string]: string | number
 }
 export type Log = (entry: LogEntry) => void
 
@@ -65,20 +67,13 @@ export const sayOnce = ({ service, log }: { readonly service: string; readonly l
   const failing = new Map<string, string>()
   return {
     failed: (what: string, error: unknown): void => {
-      const { message } = reasonOf(error)
-      if (failing.get(what) === message) return
-      failing.set(what, message)
-      const stack = error instanceof Refusal ? {} : { stack: reasonOf(error).stack }
-      log({ service, level: 'error', message: `${what} failed and will be tried again: ${message}`, ...stack })
+      const { reason, ...details } = detailsOf(error)
+      if (failing.get(what) === reason) return
+      failing.set(what, reason)
+      log({ service, level: 'error', message: `${what} failed and will be tried again: ${reason}`, ...details })
     },
     well: (what: string): void => {
       if (failing.delete(what)) log({ service, level: 'info', message: `${what} works again` })
     }
   }
-}
-
-/** A query's error carries its parameters, which may be a tenant's; PostgreSQL's own words are enough. */
-const reasonOf = (error: unknown): Error => {
-  if (error instanceof DrizzleQueryError && error.cause) return error.cause
-  return error instanceof Error ? error : new Error(String(error))
 }
