@@ -11,8 +11,8 @@ import type { FrontTable, Host, PoolSpec } from '../host/host.ts'
 import { processHost } from '../host/process.ts'
 import { createServerBench, type ServerBench } from '../testing/server-bench.ts'
 import { host as address, deployments, routeTo, startWebWorker, type WebWorker } from '../testing/web-workers.ts'
+import { frontFiles, frontSocket } from './files.ts'
 import { acceptsConnection } from './pools.ts'
-import { frontFiles, frontSocket } from './run.ts'
 
 let bench: ServerBench
 let host: Host

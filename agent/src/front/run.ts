@@ -3,27 +3,16 @@ import { join } from 'node:path'
 import { parseMachineIdentity } from '@berth/shared/birth'
 import { canonicalJson } from '@berth/shared/canonical'
 import type { Clock } from '@berth/shared/clock'
-import { serveControl, socketPathIn } from '@berth/shared/control-socket'
+import { serveControl } from '@berth/shared/control-socket'
 import { Uuid } from '@berth/shared/fields'
 import { readTextIfThere, writeFileAtomic } from '@berth/shared/files'
 import { parser } from '@berth/shared/parse'
 import { Refusal } from '@berth/shared/refusal'
 import { Type } from 'typebox'
 import type { FrontTable } from '../host/host.ts'
+import { frontFiles, frontSocket } from './files.ts'
 import { createFront } from './front.ts'
 import { parseTable, parseTableText } from './table.ts'
-
-/** Where a front keeps what it must know after a restart. */
-export const frontFiles = (serverFolder: string) =>
-  ({
-    folder: join(serverFolder, 'front'),
-    table: join(serverFolder, 'front', 'table.json'),
-    /** There once the server has been ready: from then on the public listener is open. */
-    opened: join(serverFolder, 'front', 'opened')
-  }) as const
-
-/** The front's control socket. */
-export const frontSocket = (serverFolder: string): Promise<string> => socketPathIn(frontFiles(serverFolder).folder, 'front')
 
 const lingerMsMax = 3000
 const reachableEveryMs = 100

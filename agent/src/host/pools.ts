@@ -184,9 +184,18 @@ export const poolFolders = async (o: { readonly serverFolder: string; readonly n
     remove: (deployment: string, release: string) => {
       const folder = folderOf(deployment, release)
       return inTurn(folder, () => remove(folder))
-    }
+    },
+    /** Forgets a pool of which nothing lives any more; one that somebody starts at this very moment is left alone. */
+    removeDead: (folder: string) =>
+      inTurn(folder, async () => {
+        const found = await findIn(folder)
+        if (found && !isLive(found)) await remove(folder)
+      })
   }
 }
+
+/** Something of it lives: its keeper, or a worker that a killed keeper left. */
+export const isLive = ({ keeper, workers }: FoundPool): boolean => keeper !== undefined || workers.length > 0
 
 const isAnswering = async (folder: string): Promise<boolean> => {
   const socket = (await findKeeper(folder)) && (await readState(folder))?.socket

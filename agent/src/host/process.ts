@@ -4,7 +4,7 @@ import { callControl } from '@berth/shared/control-socket'
 import { Refusal } from '@berth/shared/refusal'
 import { frontDoor } from './front-door.ts'
 import type { Host, PoolStatus } from './host.ts'
-import { type FoundPool, poolFolders } from './pools.ts'
+import { type FoundPool, isLive, poolFolders } from './pools.ts'
 import { type ProbedPool, probePool } from './probe.ts'
 
 /** The host on a system without IIS: pools are kept processes, the front is ours. `node` is the program that runs keepers. */
@@ -60,10 +60,9 @@ export const processHost = async (o: {
     route: async (table) => {
       await front.route(table)
       const routed = new Set(table.routes.map(({ deployment, release }) => `${deployment}.${release}`))
-      const dead = (await folders.list()).filter((pool) => !isLive(pool)).map(({ spec }) => spec)
       // Only now: while a table pointed at a dead pool, its ports could be nobody else's.
-      for (const { deployment, release } of dead)
-        if (!routed.has(`${deployment}.${release}`)) await folders.remove(deployment, release)
+      for (const { folder, spec } of await folders.list())
+        if (!routed.has(`${spec.deployment}.${spec.release}`)) await folders.removeDead(folder)
     },
 
     inFlight: front.inFlight,
@@ -81,8 +80,6 @@ export const processHost = async (o: {
     }
   }
 }
-
-const isLive = ({ keeper, workers }: FoundPool): boolean => keeper !== undefined || workers.length > 0
 
 const noPool = (deployment: string, release: string): Refusal =>
   new Refusal('no_pool', `no pool of release ${release} of deployment ${deployment} runs here; nothing was changed`)
