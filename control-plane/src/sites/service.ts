@@ -4,7 +4,7 @@ import type { ApiConfig } from '../config.ts'
 import { type Caller, change } from '../platform/change.ts'
 import { type Db, inSubscription, type Tx } from '../platform/database.ts'
 import { notFound, refusal } from '../platform/errors.ts'
-import { addressOf, labelOf, whyNotHostName } from './rules.ts'
+import { addressOf, isPlatformLabel, labelOf, whyNotChosen, whyNotHostName } from './rules.ts'
 import * as store from './store.ts'
 
 type Deps = { readonly db: Db; readonly config: Pick<ApiConfig, 'domain' | 'region' | 'entry'> }
@@ -22,9 +22,9 @@ export const siteService = ({ db, config }: Deps) => ({
 
   /** Makes a site with its host name. It has no fleet until something is deployed on it. */
   create: (caller: Caller, subscription: string, { name, hostName }: SiteRequest): Promise<Site> => {
-    const whyNot = hostName === undefined ? undefined : whyNotHostName(hostName)
+    const whyNot = hostName === undefined ? undefined : (whyNotHostName(hostName) ?? whyNotChosen(hostName, config.domain))
     return change(db, caller, subscription, async (tx) => {
-      if (whyNot !== undefined) throw refusal('invalid', `not a host name: ${whyNot}`, { field: '/hostName' })
+      if (whyNot !== undefined) throw refusal('invalid', `not a host name for a site: ${whyNot}`, { field: '/hostName' })
       const row = await store.insertSite(tx, { subscriptionId: subscription, name, region: config.region })
       if (!row) throw refusal('name_taken', 'the subscription has a site of this name', { field: '/name' })
       const host = await claimHostName(tx, row, hostName, config.domain)
@@ -48,7 +48,7 @@ const claimHostName = async (tx: Tx, site: store.SiteRow, wanted: string | undef
   }
   const label = labelOf(site.name)
   for (let tries = 0; tries < generatedTriesMax; tries++) {
-    const host = tries === 0 ? `${label}.${domain}` : `${label}-${randomSuffix()}.${domain}`
+    const host = tries === 0 && !isPlatformLabel(label) ? `${label}.${domain}` : `${label}-${randomSuffix()}.${domain}`
     if (await store.claimHostName(tx, { ...row, host })) return host
   }
   throw new Error(`no free host name for ${label} after ${generatedTriesMax} tries`)

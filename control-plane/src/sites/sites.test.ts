@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import fc from 'fast-check'
 import { testApi } from '../testing/api.ts'
-import { addressOf, labelOf, whyNotHostName } from './rules.ts'
+import { addressOf, labelOf, whyNotChosen, whyNotHostName } from './rules.ts'
 
 const { ours, theirs } = await testApi({ env: { BERTH_ENTRY_PORT: '8123' } })
 const make = (body: unknown, tenant = ours) => tenant.send('POST', `${tenant.below}/sites`, body)
@@ -55,6 +55,21 @@ describe('a site', () => {
       assert.equal(refused.status, 400, hostName)
       assert.equal(refused.body.field, '/hostName')
     }
+  })
+
+  it('refuses names that are the platform’s to give, every machine’s own, or addresses', async () => {
+    for (const hostName of ['localhost', 'api.localhost', 'a.b.localhost', '127.0.0.1', '1', 'shop.1', '0x7f', 'a.0x']) {
+      const refused = await make({ name: 'bad', hostName })
+      assert.deepEqual([refused.status, refused.body.code, refused.body.field], [400, 'invalid', '/hostName'], hostName)
+    }
+    for (const hostName of ['apps.example.com', 'api.apps.example.com', 'x.localhost'])
+      assert.ok(whyNotChosen(hostName, 'apps.example.com'))
+    for (const hostName of ['myapps.example.com', 'example.com', '1.example.com', 'notlocalhost', '0xyz'])
+      assert.equal(whyNotChosen(hostName, 'apps.example.com'), undefined)
+  })
+
+  it('is not given what people take for the platform by being called so', async () => {
+    assert.match((await make({ name: 'API' })).body.hostNames[0], /^api-[0-9a-z]{4}\.localhost$/)
   })
 })
 
