@@ -1,11 +1,12 @@
-ALTER TABLE "fleets" ADD COLUMN "head_lost" boolean DEFAULT false NOT NULL;
+ALTER TABLE "fleets" ADD COLUMN "head_lost_at_generation" bigint;
 --> statement-breakpoint
--- The API may say this one thing about a fleet, and nothing else.
+-- The API may say this one thing about a fleet, and nothing else: the head that was recorded last is lost. The word is about that
+-- generation, so that it does not wait for the loss of a later one.
 CREATE FUNCTION say_head_lost(fleet text) RETURNS void
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp
 AS $$
 BEGIN
-  UPDATE fleets SET head_lost = true WHERE id = fleet;
+  UPDATE fleets SET head_lost_at_generation = generation WHERE id = fleet;
   PERFORM pg_notify('berth_writer', '');
 END
 $$;

@@ -31,7 +31,7 @@ export const readSnapshot = (db: Db, fleet: string): Promise<FleetSnapshot | und
       return {
         revision: row.revision,
         generation: row.generation,
-        headLost: row.headLost,
+        headLost: row.headLostAtGeneration === row.generation,
         rows: { fleet, sites: shown, hostNames: names, deployments: placed, releases: await readReleases(tx, fleet, placed) }
       }
     },

@@ -1,7 +1,9 @@
 import assert from 'node:assert/strict'
 import { it } from 'node:test'
+import { eq } from 'drizzle-orm'
 import { testApi } from '../testing/api.ts'
 import { putFleet, putReport } from '../testing/scene.ts'
+import { fleets } from './schema.ts'
 
 const { ours, owner, operator } = await testApi()
 
@@ -35,4 +37,14 @@ it('lets operators alone say that a head is lost for good, and shows that until 
   assert.equal((await operator('GET', '/v1/fleets/f-9')).body.headLost, true)
   assert.equal((await ours.send('POST', '/v1/fleets/f-9/head-lost')).status, 403)
   assert.equal((await operator('POST', '/v1/fleets/f-8/head-lost')).status, 404)
+})
+
+it('takes the word that a head is lost for the generation that was recorded then, never for a later one', async () => {
+  await putFleet(owner, 'f-10', ['s-1'])
+  await owner.update(fleets).set({ generation: 4 }).where(eq(fleets.id, 'f-10'))
+  await operator('POST', '/v1/fleets/f-10/head-lost')
+
+  await owner.update(fleets).set({ generation: 5 }).where(eq(fleets.id, 'f-10'))
+
+  assert.equal((await operator('GET', '/v1/fleets/f-10')).body.headLost, false)
 })

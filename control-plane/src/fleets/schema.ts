@@ -1,7 +1,7 @@
 import type { FleetStatus, MemberState } from '@berth/shared/api/fleets'
 import type { Tenancy } from '@berth/shared/birth'
 import type { Observed } from '@berth/shared/observed'
-import { bigint, boolean, integer, jsonb, pgTable, primaryKey, text } from 'drizzle-orm/pg-core'
+import { bigint, integer, jsonb, pgTable, primaryKey, text } from 'drizzle-orm/pg-core'
 import { instant } from '../platform/schema.ts'
 
 /**
@@ -17,8 +17,8 @@ export const fleets = pgTable('fleets', {
   status: text('status').$type<FleetStatus>().notNull().default('creating'),
   revision: bigint('revision', { mode: 'number' }).notNull().default(0),
   generation: bigint('generation', { mode: 'number' }).notNull().default(0),
-  /** An operator's word that the head is gone from the object store for good; the next head takes it back. */
-  headLost: boolean('head_lost').notNull().default(false),
+  /** An operator's word that the head of this generation is gone from the object store for good; it says nothing of a later one. */
+  headLostAtGeneration: bigint('head_lost_at_generation', { mode: 'number' }),
   balancer: text('balancer'),
   createdAt: instant('created_at').notNull().defaultNow()
 })

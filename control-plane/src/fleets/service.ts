@@ -12,7 +12,7 @@ export const fleetService = ({ db }: { readonly db: Db }) => ({
       const row = await store.findFleet(tx, id)
       if (!row) throw notFound()
       await store.sayHeadLost(tx, id)
-      const [answer] = await presentAll(tx, [{ ...row, headLost: true }])
+      const [answer] = await presentAll(tx, [{ ...row, headLostAtGeneration: row.generation }])
       if (!answer) throw notFound()
       return { object: `fleet/${id}`, answer, detail: { generation: row.generation } }
     }),
@@ -48,7 +48,12 @@ const presentAll = async (tx: Tx, rows: readonly store.FleetRow[]): Promise<Flee
   return fleets
 }
 
-const present = ({ createdAt: _, ...row }: store.FleetRow, members: FleetMember[]): Fleet => ({ ...row, name: row.id, members })
+const present = ({ createdAt: _, headLostAtGeneration, ...row }: store.FleetRow, members: FleetMember[]): Fleet => ({
+  ...row,
+  name: row.id,
+  headLost: headLostAtGeneration === row.generation,
+  members
+})
 
 const presentMember = ({ server, zone, state }: store.ServerRow, reports: readonly store.ServerReport[]): FleetMember => {
   const report = reports.find((candidate) => candidate.server === server)

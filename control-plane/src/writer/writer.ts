@@ -52,7 +52,7 @@ export const makeWriter = ({ db, hints, objects, keys, clock, log, headValidityM
     record: async (fleet, generation) => {
       await db
         .update(fleets)
-        .set({ generation: sql`greatest(${fleets.generation}, ${generation}::bigint)`, headLost: false })
+        .set({ generation: sql`greatest(${fleets.generation}, ${generation}::bigint)`, headLostAtGeneration: null })
         .where(eq(fleets.id, fleet))
     },
     clock,

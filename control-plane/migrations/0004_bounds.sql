@@ -1,0 +1,1 @@
+ALTER TABLE "uploads" ADD COLUMN "presigned" jsonb DEFAULT '{}'::jsonb NOT NULL;
