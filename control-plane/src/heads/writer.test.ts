@@ -293,6 +293,34 @@ describe('writing heads', () => {
     await assert.rejects(makeWriter(objects, database).write(fleet), { code: 'head_missing' })
   })
 
+  it('is due until the generation that was put is recorded, so that its loss can never be taken for a new fleet', async () => {
+    const objects = memoryObjects()
+    const database = makeDatabase()
+    let away = true
+    const record = async (of: string, generation: number) => {
+      if (away) throw new Error('the database is away')
+      await database.record(of, generation)
+    }
+    const writer = makeHeadWriter({
+      objects,
+      signer,
+      root: async () => root,
+      snapshot: async () => database.read(),
+      record,
+      clock: fixedClock(start)
+    })
+    await assert.rejects(writer.write(fleet), /away/)
+    assert.equal(writer.isDue(fleet, database.read().revision), true)
+
+    away = false
+    await writer.write(fleet)
+
+    assert.equal(database.read().generation, 1)
+    assert.equal(writer.isDue(fleet, database.read().revision), false)
+    await objects.delete(layout.head(fleet))
+    await assert.rejects(makeWriter(objects, database).write(fleet), { code: 'head_missing' })
+  })
+
   it('refuses to build upon a head that no writer signed', async () => {
     const objects = memoryObjects()
     const database = makeDatabase()

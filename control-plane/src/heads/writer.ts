@@ -82,16 +82,28 @@ export const makeHeadWriter = ({
       })
       if (!head) {
         if (base) bases.set(fleet, base)
+        // A head that was put by somebody who could not say so any more.
+        if (base && seen.generation < base.head.generation) await note(fleet, base.head.generation)
         return undefined
       }
 
       if (base?.sites === undefined || base.head.digest !== body.index.digest) await putBody(fleet, base, body)
       const written = await swap(fleet, base, head, body)
       if (!written) continue
-      await record(fleet, head.generation)
+      await note(fleet, head.generation)
       return head
     }
     throw new Error(`fleet ${fleet}: other writers were quicker ${triesMax} times; nothing was written by this one`)
+  }
+
+  /** Until the row says it, the head counts as one that this writer does not know: it is due, and the next try notes it. */
+  const note = async (fleet: string, generation: number): Promise<void> => {
+    try {
+      await record(fleet, generation)
+    } catch (error) {
+      bases.delete(fleet)
+      throw error
+    }
   }
 
   /** Answers false when another writer's head stands there now; that one is the next base. */
