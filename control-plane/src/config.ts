@@ -17,6 +17,8 @@ export const ControlPlaneEnv = Type.Object(
     BERTH_ENTRY_PORT: Count(8080, 65_535),
     BERTH_UPLOAD_FILES_MAX: Count(50_000, 200_000),
     BERTH_UPLOAD_BYTES_MAX: Count(2 * 1024 ** 3, 1024 ** 4),
+    /** Of one subscription, at once. */
+    BERTH_UPLOADS_OPEN_MAX: Count(50, 10_000),
     BERTH_UPLOAD_HOURS: Count(24, 24),
     BERTH_SESSION_DAYS: Count(30, 90),
     BERTH_CLI_LATEST: Text('0.1.0'),
@@ -42,6 +44,7 @@ export const readConfig = (environment: Readonly<Record<string, string | undefin
       filesMax: env.BERTH_UPLOAD_FILES_MAX,
       bytesMax: env.BERTH_UPLOAD_BYTES_MAX,
       packBytesMax,
+      openMax: env.BERTH_UPLOADS_OPEN_MAX,
       seconds: env.BERTH_UPLOAD_HOURS * 3600
     },
     sessionSeconds: env.BERTH_SESSION_DAYS * 86_400,

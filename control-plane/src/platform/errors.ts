@@ -22,6 +22,7 @@ export const statusByCode = {
   release_failed: 409,
   upload_not_open: 409,
   upload_expired: 409,
+  too_many_uploads: 409,
   build_taken: 409,
   in_progress: 409,
   idempotency_key_reused: 409,

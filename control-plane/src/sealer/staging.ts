@@ -26,11 +26,12 @@ export const sweepStaging = async (db: Db, objects: Objects): Promise<void> => {
 
   const left = await listStaged(objects)
   if (left.size === 0) return
+  // One parameter however many they are: a statement takes no more than 65,535.
   const over = await inTransaction(db, (tx) =>
     tx
       .select({ id: uploads.id, subscription: uploads.subscriptionId })
       .from(uploads)
-      .where(and(inArray(uploads.id, [...left]), inArray(uploads.state, ['sealed', 'refused'])))
+      .where(and(sql`${uploads.id} = any(${sql.param([...left])}::uuid[])`, inArray(uploads.state, ['sealed', 'refused'])))
   )
   for (const { id, subscription } of over) await deleteStaging(objects, subscription, id)
 }

@@ -1,5 +1,6 @@
 import type { UploadFinishRequest, UploadPack, UploadPacksRequest, UploadState } from '@berth/shared/api/uploads'
 import type { RefusalCode } from '../platform/errors.ts'
+import type { PackSizes } from './schema.ts'
 
 /** The most bytes of the sealed manifest. */
 export const manifestBytesMax = 64 * 1024 * 1024
@@ -30,10 +31,13 @@ export const whyNotOpen = (
   return undefined
 }
 
+/** The most packs of one upload; as many as can be named when it is finished. */
+const packsMax = 10_000
+
 /** Why these packs cannot be sent; nothing when they can. */
 export const whyNotPacks = (
   { packs, manifest }: UploadPacksRequest | UploadFinishRequest,
-  { packBytesMax, bytesMax }: UploadLimits
+  { packBytesMax }: Pick<UploadLimits, 'packBytesMax'>
 ): WhyNot | undefined => {
   const large = packs.findIndex(({ size }) => size > packBytesMax)
   if (large >= 0)
@@ -41,15 +45,27 @@ export const whyNotPacks = (
   const first = new Map(packs.map(({ pack }, index) => [pack, index] as const).toReversed())
   const twice = packs.findIndex(({ pack }, index) => first.get(pack) !== index)
   if (twice >= 0) return { code: 'invalid', field: `/packs/${twice}/pack`, message: 'this pack is named twice' }
-  if (packs.reduce((sum, { size }) => sum + size, 0) > bytesMax + overheadBytesMax)
-    return {
-      code: 'too_large',
-      field: '/packs',
-      message: `the packs are larger than the ${bytesMax} bytes that an upload may have`
-    }
   if (typeof manifest === 'object' && manifest.size > manifestBytesMax)
     return { code: 'too_large', field: '/manifest/size', message: `${manifestBytesMax} bytes is the most for a manifest` }
   return undefined
+}
+
+/** What may lie in the staging store once these packs have URLs too. A pack that is asked for again is still one object. */
+export const addPacks = (presigned: PackSizes, packs: readonly UploadPack[]): PackSizes => ({
+  ...presigned,
+  ...Object.fromEntries(packs.map(({ pack, size }) => [pack, Math.max(size, presigned[pack] ?? 0)]))
+})
+
+/** Why an upload of `bytes` declared bytes may not put all of this into the staging store; nothing when it may. */
+export const whyNotAltogether = (sizes: PackSizes, { bytes }: { readonly bytes: number }): WhyNot | undefined => {
+  const all = Object.values(sizes)
+  if (all.length > packsMax) return { code: 'too_large', field: '/packs', message: `${packsMax} packs is the most for an upload` }
+  if (all.reduce((sum, size) => sum + size, 0) <= bytes + overheadBytesMax) return undefined
+  return {
+    code: 'too_large',
+    field: '/packs',
+    message: `with these, the upload's packs are larger than the ${bytes} bytes that were declared; publish anew`
+  }
 }
 
 /** Whether an upload was finished with just this before: then finishing it again is no change. */

@@ -3,9 +3,12 @@ import { bigint, foreignKey, index, integer, jsonb, pgTable, text, uuid } from '
 import { applications } from '../applications/schema.ts'
 import { bytea, instant, subscriptionIsolation, subscriptionOwned } from '../platform/schema.ts'
 
+/** The most bytes that may be put under each pack's id. */
+export type PackSizes = Readonly<Record<string, number>>
+
 /**
  * Publications on their way. `wrappedKey` is the upload key, wrapped; the key itself was handed out once. `files` and `bytes` are
- * what the publisher declared. `number` is reserved by the sealer; `scheduleItemId` is what `deploy` became.
+ * what the publisher declared; `presigned` is what may be put under the URLs that were handed out. `number` is reserved by the sealer; `scheduleItemId` is what `deploy` became.
  */
 export const uploads = pgTable(
   'uploads',
@@ -18,6 +21,7 @@ export const uploads = pgTable(
     wrappedKey: bytea('wrapped_key').notNull(),
     manifest: text('manifest'),
     packs: jsonb('packs').$type<UploadPack[]>().notNull().default([]),
+    presigned: jsonb('presigned').$type<PackSizes>().notNull().default({}),
     files: integer('files').notNull(),
     bytes: bigint('bytes', { mode: 'number' }).notNull(),
     note: text('note'),

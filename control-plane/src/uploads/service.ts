@@ -19,7 +19,7 @@ import { type Caller, change, userOf } from '../platform/change.ts'
 import { type Db, hint, inSubscription, one, type Tx } from '../platform/database.ts'
 import { notFound, refusal } from '../platform/errors.ts'
 import { findPresentedItem } from '../schedules/service.ts'
-import { isSameFinish, type WhyNot, whyNotDeclared, whyNotOpen, whyNotPacks } from './rules.ts'
+import { addPacks, isSameFinish, type WhyNot, whyNotAltogether, whyNotDeclared, whyNotOpen, whyNotPacks } from './rules.ts'
 import * as store from './store.ts'
 
 type Deps = {
@@ -33,7 +33,7 @@ type Deps = {
 const urlSecondsMax = 3600
 
 export const uploadService = ({ db, keys, objects, clock, config }: Deps) => {
-  const { filesMax, bytesMax, packBytesMax, seconds } = config.uploads
+  const { filesMax, bytesMax, packBytesMax, openMax, seconds } = config.uploads
   const limits = { filesMax, bytesMax, packBytesMax }
   return {
     /** Opens an upload and hands its key out: here, once. */
@@ -44,6 +44,8 @@ export const uploadService = ({ db, keys, objects, clock, config }: Deps) => {
       return change(db, caller, subscription, async (tx) => {
         await checkTarget(tx, application, request)
         refuseIf(whyNotDeclared(request, limits))
+        if ((await store.countOpenUploads(tx, subscription)) >= openMax)
+          throw refusal('too_many_uploads', `${openMax} uploads of the subscription are under way; wait until some end or expire`)
         const { files, bytes, note = null, deploy = null } = request
         const createdBy = userOf(caller)
         const row = { id, subscriptionId: subscription, applicationId: application, wrappedKey: Buffer.from(wrapped), createdBy }
@@ -66,9 +68,11 @@ export const uploadService = ({ db, keys, objects, clock, config }: Deps) => {
     ): Promise<UploadPacksAnswer> => {
       // Without the key: an answer that is kept would hand out URLs that have expired.
       const upload = await change(db, caller, subscription, async (tx) => {
-        const row = await store.findUpload(tx, id)
+        const row = await store.lockUpload(tx, id)
         if (!row) throw notFound()
-        refuseIf(whyNotOpen(row, clock.now()) ?? whyNotPacks(request, limits))
+        const presigned = addPacks(row.presigned, request.packs)
+        refuseIf(whyNotOpen(row, clock.now()) ?? whyNotPacks(request, limits) ?? whyNotAltogether(presigned, row))
+        await store.keepPresigned(tx, id, presigned)
         return { object: `upload/${id}`, detail: { packs: request.packs.length, manifest: !!request.manifest }, answer: row }
       })
       const leftSeconds = Math.ceil((upload.expiresAt.getTime() - clock.now().getTime()) / 1000)
@@ -124,7 +128,7 @@ const finish = async (tx: Tx, id: string, request: UploadFinishRequest, now: Dat
   const row = await store.findUpload(tx, id)
   if (!row) throw notFound()
   if (row.state !== 'open' && isSameFinish(row, request)) return row
-  refuseIf(whyNotOpen(row, now))
+  refuseIf(whyNotOpen(row, now) ?? whyNotAltogether(addPacks({}, request.packs), row))
   const finished = await store.finishUpload(tx, id, request)
   if (!finished) throw refusal('upload_not_open', 'this upload was just finished with something else')
   return finished

@@ -2,11 +2,13 @@ import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import { eq, sql } from 'drizzle-orm'
 import { applications } from '../applications/schema.ts'
-import { testApi } from '../testing/api.ts'
+import { type Answer, testApi } from '../testing/api.ts'
 import { putBuild, putDeployment, putVersion } from '../testing/scene.ts'
 import { uploads } from './schema.ts'
 
-const { owner, ours } = await testApi({ env: { BERTH_UPLOAD_FILES_MAX: '10', BERTH_UPLOAD_BYTES_MAX: '1000' } })
+const { owner, ours } = await testApi({
+  env: { BERTH_UPLOAD_FILES_MAX: '10', BERTH_UPLOAD_BYTES_MAX: '1000', BERTH_UPLOADS_OPEN_MAX: '20' }
+})
 await putBuild(owner, 'static', '1.0.0')
 const { application, deployment } = await putDeployment(ours, 'shop')
 const other = await putDeployment(ours, 'other')
@@ -14,6 +16,7 @@ const open = (body: object = {}) =>
   ours.send('POST', `${ours.below}/applications/${application}/uploads`, { files: 3, bytes: 100, ...body })
 const at = (id: string) => `${ours.below}/uploads/${id}`
 const pack = (letter: string, size = 100) => ({ pack: letter.repeat(32), size, sha256: letter.repeat(64) })
+const opened = (answers: readonly Answer[]) => answers.filter(({ status }) => status === 201).map(({ body }) => body.id)
 const manifest = 'c'.repeat(64)
 
 describe('opening an upload', () => {
@@ -49,6 +52,22 @@ describe('opening an upload', () => {
     assert.equal(noBuild.status, 404)
     assert.equal(noBuild.body.field, '/deploy/build')
     assert.equal((await open({ deploy: { deployment } })).status, 201)
+  })
+
+  it('refuses another one while as many of the subscription as may be are under way', async () => {
+    await owner.update(uploads).set({ expiresAt: sql`now() - interval '1 second'` })
+    await owner.update(uploads).set({ state: 'refused' }).where(eq(uploads.state, 'finishing'))
+
+    const answers = await Promise.all(Array.from({ length: 22 }, () => open()))
+    await owner
+      .update(uploads)
+      .set({ expiresAt: sql`now() - interval '1 second'` })
+      .where(eq(uploads.id, opened(answers)[0]))
+
+    assert.equal(opened(answers).length, 20)
+    assert.ok(answers.every(({ status, body }) => status === 201 || body.code === 'too_many_uploads'))
+    assert.equal((await open()).status, 201, 'one that has expired makes room')
+    await owner.update(uploads).set({ expiresAt: sql`now() - interval '1 second'` })
   })
 
   it('refuses for an application that is disabled', async () => {
@@ -89,6 +108,26 @@ describe('sending packs', () => {
       [[{ ...pack('a'), pack: '../x' }], '/packs/0/pack']
     ] as const)
       assert.equal((await ours.send('POST', `${at(id)}/packs`, { packs })).body.field, field)
+  })
+
+  it('gives no URLs for more than was declared, however many requests it is spread over', async () => {
+    const { id, limits } = (await open()).body
+    const size = limits.packBytesMax
+    const ask = (letter: string, bytes = size) => ours.send('POST', `${at(id)}/packs`, { packs: [pack(letter, bytes)] })
+    const fit = Math.floor((64 * 1024 * 1024 + 100) / size)
+    const letters = [...'0123456789abcdef'].slice(0, fit)
+
+    for (const letter of letters) assert.equal((await ask(letter)).status, 200)
+    const more = await ask('f')
+    const again = await ask('0')
+    const smaller = await ask('0', 1)
+
+    assert.ok(fit > 1 && fit < 16)
+    assert.deepEqual([more.status, more.body.code, more.body.field], [413, 'too_large', '/packs'])
+    assert.deepEqual([again.status, smaller.status], [200, 200])
+    assert.equal((await ask('f')).status, 413, 'a pack that is asked for again in small makes no room')
+    const finished = await ours.send('POST', `${at(id)}/finish`, { manifest, packs: [...letters, 'f'].map((l) => pack(l, size)) })
+    assert.equal(finished.body.code, 'too_large')
   })
 
   it('ends when the upload expires', async () => {
