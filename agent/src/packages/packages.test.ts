@@ -150,6 +150,18 @@ describe('a package', () => {
       await assert.rejects((await open()).get(ref, shown), { code: 'bad_package' })
     })
 
+  it('that is remembered answers for no other release and no other build than it was opened for', async (t) => {
+    const { open, put, shown } = await setUp(t)
+    const opener = await open()
+    const [one, two] = [await put(), await put({ number: 2 })]
+    await opener.describe(two, shown)
+
+    await assert.rejects(opener.describe({ ...two, release: one.release }, shown), { code: 'bad_package' })
+    const elsewhere = { ...two, build: { ...two.build, digest: 'b'.repeat(64) } }
+    await assert.rejects(opener.describe(elsewhere, shown), { code: 'bad_package' })
+    assert.equal((await opener.describe(two, shown)).release.number, 2)
+  })
+
   it('that belongs to another version’s manifest is refused', async (t) => {
     const { open, put, shown } = await setUp(t)
     const other = await put({ number: 2, files: { 'b.txt': 'b' } })

@@ -1,5 +1,6 @@
 import { mkdir, readdir, readFile, rm } from 'node:fs/promises'
 import { join } from 'node:path'
+import { digestOf } from '@berth/shared/canonical'
 import type { ReleaseRef } from '@berth/shared/desired'
 import { writeFileAtomic } from '@berth/shared/files'
 import { layout } from '@berth/shared/layout'
@@ -98,6 +99,7 @@ export const packages = async ({
       const found = known.get(ref.package)
       if (found) {
         checkShown(found.statement, shown)
+        checkSame(found, ref)
         return found
       }
       const { release, readingKey } = await get(ref, shown)
@@ -115,6 +117,15 @@ export const packages = async ({
       for (const file of await readdir(folder)) if (!kept.has(file)) await rm(join(folder, file), { force: true })
     }
   }
+}
+
+/** A package that was opened for one release answers for no other release and for no other build. */
+const checkSame = ({ statement, release }: KnownRelease, ref: ReleaseRef): void => {
+  if (statement.release !== ref.release || digestOf(release.build) !== digestOf(ref.build))
+    throw new Refusal(
+      'bad_package',
+      `desired state names a package for release ${ref.release} or its build that was signed for another; nothing was started`
+    )
 }
 
 const ignoreRefusal = (error: unknown): undefined => {
