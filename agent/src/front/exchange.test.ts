@@ -248,4 +248,20 @@ describe('an exchange', () => {
     assert.match(other, / 200 OK[\s\S]*plain http/)
     assert.match(nowhere, /^HTTP\/1\.1 404 /)
   })
+
+  it('ends a connection that asks for a WebSocket behind a request whose answer is still to come, and nothing else', async () => {
+    const hanging = await bench.worker((incoming, response) => {
+      if (incoming.url !== '/slow') response.end('good')
+    })
+    const { front, port, ask: askFront } = await bench.serve([routeTo([hanging])])
+
+    const answer = await sendRaw(
+      port,
+      'GET /slow HTTP/1.1\r\nhost: a.test\r\n\r\nGET /ws HTTP/1.1\r\nhost: a.test\r\nconnection: upgrade\r\nupgrade: websocket\r\n\r\n'
+    )
+
+    assert.equal(answer, '')
+    await eventually(() => front.stats().pools.every(({ inFlight }) => inFlight === 0))
+    assert.equal(await (await askFront('/')).body.text(), 'good')
+  })
 })

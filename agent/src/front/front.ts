@@ -56,6 +56,7 @@ export const createFront = ({ server: name, clock }: { readonly server: string; 
   let isReady = false
   let isDraining = false
 
+  const unanswered: Unanswered = new WeakMap()
   const unknown: Destination = { kind: 'unknown' }
   const find = (target: Target): Destination => findRoute(routes, target.hostName, target.path) ?? unknown
   const context = { find, clock, via: `1.1 ${name}`, isDraining: () => isDraining, holdMsMax }
@@ -83,13 +84,21 @@ export const createFront = ({ server: name, clock }: { readonly server: string; 
 
   const server = createServer(
     { ...serverOptions, shouldUpgradeCallback: ({ headers, method }) => method === 'GET' && isWebSocket(headers.upgrade) },
-    (request, response) => handle({ request, response })
+    (request, response) => {
+      remember(unanswered, { request, response })
+      handle({ request, response })
+    }
   )
   // Node drops headers above its own limit of a number without a word; the limit in bytes is enough.
   server.maxHeadersCount = 0
-  server.on('upgrade', (request: IncomingMessage, socket: Duplex, head: Buffer) =>
-    handle({ request, response: responseOn(request, socket), tunnel: { socket, head } })
-  )
+  server.on('upgrade', (request: IncomingMessage, duplex: Duplex, head: Buffer) => {
+    const socket = duplex as Socket // every connection of this server is a TCP socket
+    // A tunnel cannot begin where answers to earlier requests are still to come; no WebSocket client asks for that.
+    if (unanswered.has(socket)) return void socket.destroy()
+    const response = responseOn(request, socket)
+    remember(unanswered, { request, response })
+    handle({ request, response, tunnel: { socket, head } })
+  })
 
   return {
     swap: (table) => {
@@ -148,14 +157,27 @@ const hasPlainCoding = ({ headers }: IncomingMessage): boolean => {
   return coding === undefined || coding.toLowerCase() === 'chunked'
 }
 
+/** The exchanges of each connection whose answers are not wholly sent. */
+type Unanswered = WeakMap<Socket, Set<Pick<Exchange, 'request' | 'response'>>>
+
+const remember = (unanswered: Unanswered, exchange: Pick<Exchange, 'request' | 'response'>): void => {
+  const { socket } = exchange.request
+  const exchanges = unanswered.get(socket) ?? new Set()
+  unanswered.set(socket, exchanges)
+  exchanges.add(exchange)
+  exchange.response.once('close', () => {
+    exchanges.delete(exchange)
+    if (exchanges.size === 0) unanswered.delete(socket)
+  })
+}
+
 /** An answer on a connection that Node already gave up to an upgrade: for when there will be none. */
-const responseOn = (request: IncomingMessage, socket: Duplex): ServerResponse => {
+const responseOn = (request: IncomingMessage, socket: Socket): ServerResponse => {
   const response = new ServerResponse(request)
   response.shouldKeepAlive = false
-  // Every connection of this server is a TCP socket.
-  response.assignSocket(socket as Socket)
+  response.assignSocket(socket)
   response.once('finish', () => {
-    response.detachSocket(socket as Socket) // as above
+    response.detachSocket(socket)
     socket.end()
   })
   socket.on('error', () => socket.destroy())
