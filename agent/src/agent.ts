@@ -79,7 +79,7 @@ export const agent = async (o: AgentOptions) => {
   const { freeBytes, platform } = o
   const builds = await openBuilds({ objects, fleet, root, folder: join(serverFolder, 'builds'), platform, freeBytes, checkpoint })
   const releases = await openReleases({ objects, fleet, folder: join(serverFolder, 'releases'), freeBytes, checkpoint })
-  const identities = await openIdentities(stateFolder)
+  const identities = await openIdentities(stateFolder, machine.identities)
   const fallbacks = await openFallbacks(stateFolder)
 
   const router = makeRouter(host)

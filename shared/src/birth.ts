@@ -27,6 +27,13 @@ export const BirthRecord = Type.Object(
 export type BirthRecord = Static<typeof BirthRecord>
 export const parseBirthRecord = jsonParser(BirthRecord, 'a birth record', 'bad_birth')
 
+/** The operating-system identities that a server may give to its pools: `count` of them from `first` on. */
+export const IdentityRange = Type.Object(
+  { first: Type.Integer({ minimum: 200_000, maximum: 0x7fff_ffff }), count: Type.Integer({ minimum: 1, maximum: 100_000 }) },
+  { additionalProperties: false }
+)
+export type IdentityRange = Static<typeof IdentityRange>
+
 /**
  * What the machine itself tells (instance metadata on AWS; on a laptop a file beside the birth record): who this server is and
  * how it reaches the store and the key service.
@@ -50,6 +57,8 @@ export const MachineIdentity = Type.Object(
     ),
     /** Folder of the key files that this server may use: its fleet's, nothing else. */
     keys: Type.Object({ kind: Type.Literal('local'), folder: Type.String() }, { additionalProperties: false }),
+    /** Where several servers share one system: the identities that are this server's alone. */
+    identities: Type.Optional(IdentityRange),
     pollMs: Type.Integer({ minimum: 50, maximum: 60_000 })
   },
   { additionalProperties: false }

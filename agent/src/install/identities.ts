@@ -1,11 +1,15 @@
 import { join } from 'node:path'
+import type { IdentityRange } from '@berth/shared/birth'
 import { readTextIfThere, writeFileAtomic } from '@berth/shared/files'
 import { jsonParser } from '@berth/shared/parse'
+import { Refusal } from '@berth/shared/refusal'
 import { Type } from 'typebox'
 import type { PoolIdentity } from '../host/host.ts'
 
 /** Above every range that distributions give to people, services and containers by default. */
 const firstUid = 200_000
+/** For a server that has its system for itself. */
+const wholeRange: IdentityRange = { first: firstUid, count: 100_000 }
 
 const parseTable = jsonParser(
   Type.Object(
@@ -17,10 +21,10 @@ const parseTable = jsonParser(
 )
 
 /** One uid (and gid of the same number) for each deployment, from a table on this server; a number is never given twice. */
-export const identities = async (stateFolder: string) => {
+export const identities = async (stateFolder: string, { first, count }: IdentityRange = wholeRange) => {
   const file = join(stateFolder, 'identities.json')
   const text = await readTextIfThere(file)
-  let table: ReturnType<typeof parseTable> = text === undefined ? { next: firstUid, uids: {} } : parseTable(text)
+  let table: ReturnType<typeof parseTable> = text === undefined ? { next: first, uids: {} } : parseTable(text)
   let writing: Promise<unknown> = Promise.resolve()
 
   return {
@@ -29,7 +33,12 @@ export const identities = async (stateFolder: string) => {
       const answer = writing.then(async () => {
         const known = table.uids[name]
         if (known !== undefined) return { uid: known, gid: known }
-        const uid = table.next
+        const uid = Math.max(table.next, first)
+        if (uid >= first + count)
+          throw new Refusal(
+            'no_identity_left',
+            `this server has given all its ${count} operating-system identities; nothing was started. Replace the server`
+          )
         const grown = { next: uid + 1, uids: { ...table.uids, [name]: uid } }
         await writeFileAtomic(file, JSON.stringify(grown))
         table = grown

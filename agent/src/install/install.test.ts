@@ -317,6 +317,18 @@ describe('identities', () => {
     assert.deepEqual(await again.get('b'), { uid: 200_001, gid: 200_001 })
     assert.deepEqual(await again.get('d'), { uid: 200_003, gid: 200_003 })
   })
+
+  it('are never outside of the range that the machine gives to this server, since the next ones are another server’s', async (t) => {
+    const { fleet } = await setUp(t)
+    const state = join(fleet.folder, 'state')
+    await mkdir(state)
+    const table = await identities(state, { first: 300_000, count: 2 })
+
+    assert.deepEqual(await table.get('a'), { uid: 300_000, gid: 300_000 })
+    assert.deepEqual(await table.get('b'), { uid: 300_001, gid: 300_001 })
+    await assert.rejects(table.get('c'), { code: 'no_identity_left' })
+    assert.deepEqual(await table.get('a'), { uid: 300_000, gid: 300_000 })
+  })
 })
 
 /** One raw tar entry, as no honest tool would write it. */

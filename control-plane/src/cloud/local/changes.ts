@@ -1,5 +1,6 @@
 import { randomInt } from 'node:crypto'
 import type { FleetSpec } from '../cloud.ts'
+import { pickIdentities } from './identities.ts'
 import { allocate, claimOf, type Endpoint, pickNetwork } from './network.ts'
 import { type CloudState, type FleetRow, type ServerRow, serverName } from './state.ts'
 import type { BalancerTable } from './table.ts'
@@ -53,7 +54,16 @@ export const addServer =
   (fleet: string, zone: string) =>
   async (state: CloudState): Promise<CloudState> => {
     const { address, port } = await allocate(state.network, 'server', takenIn(state))
-    const row: ServerRow = { fleet, zone, address, port, born: false, proven: false, processes: [] }
+    const row: ServerRow = {
+      fleet,
+      zone,
+      address,
+      port,
+      identities: pickIdentities(state),
+      born: false,
+      proven: false,
+      processes: []
+    }
     return { ...state, births: state.births + 1, servers: { ...state.servers, [serverName(state)]: row } }
   }
 

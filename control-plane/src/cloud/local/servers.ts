@@ -53,9 +53,10 @@ export const servers = ({
   const finishBirth = async (server: string, row: ServerRow) => {
     const fleet = state.now().fleets[row.fleet]
     if (row.born || !fleet) return
-    const { address, port, zone } = row
+    const { address, port, zone, identities } = row
     const keys = { kind: 'local', folder: serverPaths(folderOf(server)).keys } as const
-    const machine = { server, zone, address, port, objects: settings.objects, keys, pollMs: settings.pollMs }
+    const { objects, pollMs } = settings
+    const machine = { server, zone, address, port, objects, keys, pollMs, ...(identities && { identities }) }
     await makeServerFolder(folderOf(server), { birth: fleet.spec.birth, machine, keysFolder: settings.keysFolder })
     await state.update(changeServer(server, { born: true }))
     log(`${server} of fleet ${row.fleet} is born in ${zone}, at ${address}:${port}`)

@@ -1,4 +1,4 @@
-import { BirthRecord } from '@berth/shared/birth'
+import { BirthRecord, IdentityRange } from '@berth/shared/birth'
 import { StoreName } from '@berth/shared/fields'
 import { readTextIfThere, writeFileAtomic } from '@berth/shared/files'
 import { jsonParser, parser } from '@berth/shared/parse'
@@ -30,6 +30,8 @@ const ServerRow = Type.Object(
     fleet: StoreName,
     zone: Type.String(),
     ...Endpoint.properties,
+    /** The operating-system identities that are its alone: all servers share this machine's. */
+    identities: Type.Optional(IdentityRange),
     /** Its folder was made whole once. */
     born: Type.Boolean(),
     /** It has been healthy once. */
