@@ -2,6 +2,7 @@ import { KeysError } from '@berth/shared/keys/keys'
 import { ObjectsError } from '@berth/shared/objects/objects'
 import { Refusal } from '@berth/shared/refusal'
 import type { ProbeResult } from './host/host.ts'
+import { asDiskFull } from './install/room.ts'
 import type { DeploymentDesired } from './plan/state.ts'
 
 /** A probe that was not answered well; what was answered goes to the subscription, sealed. */
@@ -37,9 +38,10 @@ export const backoffMs = (tries: number): number => Math.min(backoffMsFirst * 2 
 
 /** What a failed step means: whether it waits for another desired state, or is tried again and when. */
 export const judgeFailure = (
-  error: unknown,
+  thrown: unknown,
   { tries, now, isCurrent }: { readonly tries: number; readonly now: number; readonly isCurrent: boolean }
 ): Pick<Failure, 'reason' | 'isFinal' | 'retryAt'> => {
+  const error = asDiskFull(thrown, 'what it needs')
   const reason = reasonOf(error)
   const isFinal = error instanceof ProbeFailure || (error instanceof Refusal && finalCodes.has(error.code))
   if (isFinal && isCurrent && (error instanceof ProbeFailure || reason.code === 'crashed'))

@@ -25,7 +25,11 @@ export const requireRoom = async (freeBytes: FreeBytes, folder: string, neededBy
 /** A disk that filled up while we wrote is the same refusal as one that was full before. */
 export const asDiskFull = (error: unknown, what: string): unknown =>
   error instanceof Error && 'code' in error && (error.code === 'ENOSPC' || error.code === 'EDQUOT')
-    ? new Refusal('disk_full', `this server's disk became full while ${what} was written. Nothing was installed`, {
-        cause: error
-      })
+    ? new Refusal(
+        'disk_full',
+        `this server's disk became full while ${what} was written; what served goes on serving. Free space on it`,
+        {
+          cause: error
+        }
+      )
     : error

@@ -141,6 +141,32 @@ describe('reading desired state', () => {
     assert.deepEqual(healed.held()?.sites, [next])
   })
 
+  it('says that its disk is full, holds what it held, and accepts the same head once there is room', async (t) => {
+    const { fleet, site, open } = await setUp()
+    t.after(fleet.remove)
+    let isFull = false
+    const reader = await open({
+      checkpoint: (name) => {
+        if (isFull && name === 'desired/objects-written') throw Object.assign(new Error('no space left'), { code: 'ENOSPC' })
+      }
+    })
+    await fleet.putDesired([site])
+    await reader.read()
+    const next = siteNamed(fleet, 'two.localhost')
+    await fleet.putDesired([next])
+    isFull = true
+
+    assert.equal(await reader.read(), false)
+    const { head, refusals, isUnreachable } = reader.status()
+    assert.deepEqual([head, refusals[0]?.code, isUnreachable], ['refused', 'disk_full', false])
+    assert.deepEqual(reader.held()?.sites, [site])
+
+    isFull = false
+    assert.equal(await reader.read(), true)
+    assert.deepEqual(reader.held()?.sites, [next])
+    assert.deepEqual(reader.status().refusals, [])
+  })
+
   it('fetches again what its disk lost, and still takes nothing older', async (t) => {
     const { fleet, folder, site, open } = await setUp()
     t.after(fleet.remove)

@@ -4,10 +4,12 @@ import { getIfChanged } from '@berth/shared/objects/bytes'
 import type { Objects } from '@berth/shared/objects/objects'
 import { Refusal } from '@berth/shared/refusal'
 import { mapBounded } from '../bounded.ts'
+import { asDiskFull } from '../install/room.ts'
 import type { DesiredFolder } from './desired-folder.ts'
 import { fetchDesired, fetchSnapshot } from './fetch.ts'
 import { type Floor, isOver, type Judge, judgeBody, judgeHead, openHead } from './verdict.ts'
 
+const passingCodes: ReadonlySet<string> = new Set(['bad_body', 'disk_full'])
 const headBytesMax = 64 * 1024
 const fetchesMax = 16
 
@@ -71,12 +73,14 @@ export const desiredReader = async ({
         const isChanged = await accept(found.bytes, signal)
         refusal = undefined
         return isChanged
-      } catch (error) {
+      } catch (thrown) {
         if (signal?.aborted) return false
+        const error = asDiskFull(thrown, 'desired state')
         if (error instanceof Refusal) refusal = error
         else isUnreachable = true
-        // The same bytes of a head are always refused alike; a body may have come meanwhile, or the store may answer again.
-        if (!(error instanceof Refusal) || error.code === 'bad_body') etag = undefined
+        // The same bytes of a head are always refused alike; a body may have come meanwhile, a disk may have room again, or the
+        // store may answer again.
+        if (!(error instanceof Refusal) || passingCodes.has(error.code)) etag = undefined
         return false
       }
     },
