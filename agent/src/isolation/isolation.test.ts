@@ -78,6 +78,29 @@ describe('the isolation probe', () => {
     await assert.rejects(isolation({ ...parts, weakness: undefined }).require(), { code: 'not_isolated' })
   })
 
+  it('says nothing of an earlier failure once it is good, also where nothing is to be proved', async () => {
+    let now = 0
+    let isBroken = true
+    const guard = isolation({
+      attempt: async () => [],
+      probeIdentity: async () => {
+        if (isBroken) throw new Error('the table of identities cannot be read')
+        return undefined
+      },
+      targets: async () => [],
+      weakness: 'the agent is not root',
+      clock: { ...systemClock, now: () => new Date(now) }
+    })
+    await assert.rejects(guard.require(), { code: 'not_isolated' })
+    assert.equal(guard.notIsolated().length, 2)
+    isBroken = false
+    now = 60_000
+
+    await guard.require()
+
+    assert.deepEqual(guard.notIsolated(), ['the agent is not root'])
+  })
+
   it('names the folder that other users cannot enter', async (t) => {
     const folder = await mkdtemp(join(tmpdir(), 'berth-closed-'))
     t.after(() => rm(folder, { recursive: true, force: true }))

@@ -81,6 +81,10 @@ export const isolation = ({
         'not_isolated',
         `a pool could reach ${reached.slice(0, 5).join(', ')}: no pool is started until it cannot`
       )
+  }
+
+  /** Whatever made it good, nobody shall read any more that it was not. */
+  const clear = () => {
     failure = undefined
   }
 
@@ -89,7 +93,7 @@ export const isolation = ({
     require: (): Promise<void> => {
       const now = clock.now().getTime()
       if (failure && now - failedAt < againMs) return Promise.reject(failure)
-      proof ??= prove().catch((error) => {
+      proof ??= prove().then(clear, (error) => {
         proof = undefined
         failedAt = clock.now().getTime()
         failure =
