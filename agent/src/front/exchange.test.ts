@@ -264,4 +264,40 @@ describe('an exchange', () => {
     await eventually(() => front.stats().pools.every(({ inFlight }) => inFlight === 0))
     assert.equal(await (await askFront('/')).body.text(), 'good')
   })
+
+  it('keeps a connection usable whose upload the worker answered early, and ends it when the upload never ends', async () => {
+    const refusing = await bench.worker((incoming, response) => {
+      response.statusCode = incoming.method === 'POST' ? 401 : 200
+      response.end(incoming.method === 'POST' ? 'no' : 'yes')
+    })
+    const { port } = await bench.serve([routeTo([refusing])])
+    const open = () => {
+      const socket = connect(port, host)
+      let heard = ''
+      socket.on('data', (chunk: Buffer) => {
+        heard += chunk
+      })
+      socket.on('error', () => undefined)
+      return { socket, heard: () => heard }
+    }
+    const size = 4_000_000
+
+    const polite = open()
+    polite.socket.write(`POST / HTTP/1.1\r\nhost: a.test\r\ncontent-length: ${size}\r\n\r\nx`)
+    await eventually(() => / 401 [\s\S]*no$/.test(polite.heard()))
+    polite.socket.write(Buffer.alloc(size - 1))
+    polite.socket.write(`GET / HTTP/1.1\r\nhost: a.test\r\n\r\n`)
+    await eventually(() => / 200 [\s\S]*yes$/.test(polite.heard()))
+    polite.socket.destroy()
+
+    const endless = open()
+    endless.socket.write(`POST / HTTP/1.1\r\nhost: a.test\r\ncontent-length: 100000000000\r\n\r\nx`)
+    await eventually(() => / 401 /.test(endless.heard()))
+    const pour = () => {
+      while (!endless.socket.destroyed && endless.socket.write(Buffer.alloc(65_536)));
+    }
+    endless.socket.on('drain', pour)
+    pour()
+    await eventually(() => endless.socket.destroyed)
+  })
 })

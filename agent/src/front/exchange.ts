@@ -22,6 +22,8 @@ export type ExchangeContext = {
   readonly isDraining: () => boolean
   /** How long a request may wait for a worker that can be reached. */
   readonly holdMsMax: number
+  /** How much more of an upload is taken in after its worker answered without it. */
+  readonly discardMax: { readonly bytes: number; readonly ms: number }
 }
 
 /** One request and its answer. `tunnel` is there when the client asked for a WebSocket. */
@@ -118,7 +120,7 @@ const send = (trip: Trip, pool: UpstreamPool, worker: Worker, path: string): voi
     path: target.url,
     headers: headersToWorker(request, target, path),
     // The type forgets iterables, which undici takes.
-    body: hasBody ? (bodyOf(request) as unknown as Readable) : null,
+    body: hasBody ? (bodyOf(request, trip.context) as unknown as Readable) : null,
     upgrade: tunnel ? 'websocket' : null
   }
   const leave = () => pool.leave(passenger, worker)
@@ -187,8 +189,32 @@ const isOurMistake = (error: Error): boolean =>
  * The body as undici reads it: not before a connection stands, so that a refused connection costs nothing of it. An upload
  * that the client broke off throws, so that the worker sees a broken one, too, never a short one.
  */
-async function* bodyOf(request: IncomingMessage): AsyncGenerator<Buffer> {
-  yield* request.iterator({ destroyOnReturn: false })
+async function* bodyOf(request: IncomingMessage, context: ExchangeContext): AsyncGenerator<Buffer> {
+  try {
+    yield* request.iterator({ destroyOnReturn: false })
+  } finally {
+    if (!request.readableEnded && !request.destroyed) void discard(request, context)
+  }
+}
+
+/**
+ * Takes in what is left of an upload that its worker answered early, so that the client reads the answer and may ask again
+ * on its connection. An upload that goes on for too long ends with its connection.
+ */
+const discard = async (request: IncomingMessage, { clock, discardMax }: ExchangeContext): Promise<void> => {
+  const over = new AbortController()
+  let bytesLeft = discardMax.bytes
+  request.on('data', (chunk: Buffer) => {
+    bytesLeft -= chunk.length
+    if (bytesLeft < 0) over.abort()
+  })
+  request.once('end', () => over.abort())
+  request.once('close', () => over.abort())
+  // An upload that breaks off now is nobody's any more.
+  request.on('error', () => undefined)
+  request.resume()
+  await clock.wait(discardMax.ms, over.signal)
+  if (!request.complete) request.socket.destroy()
 }
 
 /** Joins client and worker after a 101; from here on nobody reads what they tell each other. */

@@ -36,6 +36,7 @@ export type Front = {
 }
 
 const holdMsMax = 30_000
+const discardMax = { bytes: 16 * 1024 * 1024, ms: 10_000 }
 const serverOptions = {
   keepAliveTimeout: 75_000,
   headersTimeout: 30_000,
@@ -59,7 +60,7 @@ export const createFront = ({ server: name, clock }: { readonly server: string; 
   const unanswered: Unanswered = new WeakMap()
   const unknown: Destination = { kind: 'unknown' }
   const find = (target: Target): Destination => findRoute(routes, target.hostName, target.path) ?? unknown
-  const context = { find, clock, via: `1.1 ${name}`, isDraining: () => isDraining, holdMsMax }
+  const context = { find, clock, via: `1.1 ${name}`, isDraining: () => isDraining, holdMsMax, discardMax }
 
   const handle = (exchange: Omit<Exchange, 'target'>): void => {
     const { request, response } = exchange
