@@ -12,6 +12,8 @@ export const ControlPlaneEnv = Type.Object(
     /** Generated host names end in it. */
     BERTH_DOMAIN: Type.String({ pattern: '^[a-z0-9-]+(\\.[a-z0-9-]+)*$', maxLength: 200, default: 'localhost' }),
     BERTH_REGION: Text('local'),
+    /** Of the servers: only builds for it are chosen. */
+    BERTH_PLATFORM: Type.String({ pattern: '^[a-z0-9]+-[a-z0-9]+$', maxLength: 32, default: 'linux-x64' }),
     /** Where sites are reached by people, for the addresses that answers hold. */
     BERTH_ENTRY_SCHEME: Type.Union([Type.Literal('http'), Type.Literal('https')], { default: 'http' }),
     BERTH_ENTRY_PORT: Count(8080, 65_535),
@@ -39,6 +41,7 @@ export const readConfig = (environment: Readonly<Record<string, string | undefin
     version: '0.1.0',
     domain: env.BERTH_DOMAIN,
     region: env.BERTH_REGION,
+    platform: env.BERTH_PLATFORM,
     entry: { scheme: env.BERTH_ENTRY_SCHEME, port: env.BERTH_ENTRY_PORT },
     uploads: {
       filesMax: env.BERTH_UPLOAD_FILES_MAX,

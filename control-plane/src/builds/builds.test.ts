@@ -1,12 +1,18 @@
 import assert from 'node:assert/strict'
 import { generateKeyPairSync, sign } from 'node:crypto'
 import { it } from 'node:test'
+import type { BuildChoice } from '@berth/shared/api/builds'
 import { keyIdOf, type Signer, signEnvelope } from '@berth/shared/dsse'
 import { layout } from '@berth/shared/layout'
 import { type Root, signRoot } from '@berth/shared/trust'
+import fc from 'fast-check'
+import { inTransaction } from '../platform/database.ts'
 import { testApi } from '../testing/api.ts'
+import { findBuild } from './choose.ts'
+import { newestFirst } from './rules.ts'
+import { builds } from './schema.ts'
 
-const { ours, operator, objects } = await testApi()
+const { db, owner, ours, operator, objects } = await testApi()
 
 const signer = (): Signer & { readonly pem: string } => {
   const { publicKey, privateKey } = generateKeyPairSync('ed25519')
@@ -65,4 +71,33 @@ it('is never offered by what was not signed for it', async () => {
     assert.equal(refused.body.code, code)
   }
   assert.equal((await ours.send('GET', '/v1/builds')).body.items.length, 1)
+})
+
+it('is chosen by platform and by semantic version, not by when it was offered', async () => {
+  const offered = ['24.9.0', '24.10.0', '24.10.0-rc.1', '9.0.0'].map((version) => ({
+    name: 'node',
+    version,
+    platform: 'linux-x64'
+  }))
+  const foreign = { name: 'node', version: '99.0.0', platform: 'darwin-arm64' }
+  for (const row of [...offered, foreign]) await owner.insert(builds).values({ ...row, digest: 'a'.repeat(64), size: 1 })
+  const found = (choice?: BuildChoice, platform = 'linux-x64') =>
+    inTransaction(db, async (tx) => (await findBuild(tx, platform, 'node', choice))?.version)
+
+  assert.equal(await found(), '24.10.0')
+  assert.equal(await found({ name: 'node', version: '24.9.0' }), '24.9.0')
+  assert.equal(await found({ name: 'node', version: '99.0.0' }), undefined)
+  assert.equal(await found(undefined, 'darwin-arm64'), '99.0.0')
+})
+
+it('is newer as semantic versions are', () => {
+  // The example of SemVer 11, and numbers that no floating-point number tells apart.
+  const ordered =
+    '1.0.0-alpha 1.0.0-alpha.1 1.0.0-alpha.beta 1.0.0-beta 1.0.0-beta.2 1.0.0-beta.11 1.0.0-rc.1 1.0.0 1.0.9007199254740992 1.0.9007199254740993 2.0.0'
+  const versions = ordered.split(' ').map((version) => ({ version }))
+  fc.assert(
+    fc.property(fc.shuffledSubarray(versions, { minLength: versions.length }), (shuffled) => {
+      assert.deepEqual(shuffled.toSorted(newestFirst), versions.toReversed())
+    })
+  )
 })

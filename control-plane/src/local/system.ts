@@ -49,6 +49,8 @@ export type SystemOptions = {
 
 const loopback = '127.0.0.1'
 const region = 'local'
+/** Servers of a laptop are on the laptop. */
+const platform = `${process.platform}-${process.arch}`
 const parseSites = parser(SiteList, 'the list of sites')
 
 /**
@@ -239,7 +241,8 @@ const runServices = async (o: RunningDeps & { readonly supervisorSocket: string 
     ...ofRole('berth_sealer'),
     objects: scopedObjects(objects, scopes.sealer),
     keys: restrictedKeys(keys, { wrap: ['subscriptions'], unwrap: ['uploads', 'subscriptions'], sign: [signingKeys.sealer] }),
-    limits: readConfig(o.environment).uploads
+    limits: readConfig(o.environment).uploads,
+    platform
   })
   const writer = makeWriter({
     ...ofRole('berth_writer'),
@@ -265,7 +268,7 @@ const openApi = async ({ objects, keys, services, environment, settings, clock, 
     BERTH_ENTRY_PORT: String(settings.BERTH_HTTP_PORT),
     BERTH_ENTRY_SCHEME: 'http',
     BERTH_REGION: region,
-    BERTH_PLATFORM: `${process.platform}-${process.arch}`
+    BERTH_PLATFORM: platform
   })
   const app = await makeApi({
     db: services.db('berth_api'),

@@ -1,6 +1,7 @@
 import type { LoggingLevel, ScheduleItem, ScheduleItemList, ScheduleItemRequest } from '@berth/shared/api/schedules'
 import { findBuild } from '../builds/choose.ts'
 import { pointToBuild } from '../builds/rules.ts'
+import type { ApiConfig } from '../config.ts'
 import { refuseIfDisabled } from '../deployments/service.ts'
 import { type DeploymentRow, findDeployment, lockDeployment } from '../deployments/store.ts'
 import { type Caller, change, userOf } from '../platform/change.ts'
@@ -11,7 +12,9 @@ import { fitItem } from './rules.ts'
 import { startItem } from './start.ts'
 import * as store from './store.ts'
 
-export const scheduleService = ({ db }: { readonly db: Db }) => ({
+type Deps = { readonly db: Db; readonly config: Pick<ApiConfig, 'platform'> }
+
+export const scheduleService = ({ db, config }: Deps) => ({
   list: (subscription: string, deployment: string): Promise<ScheduleItemList> =>
     inSubscription(db, subscription, async (tx) => {
       if (!(await findDeployment(tx, deployment))) throw notFound()
@@ -25,7 +28,7 @@ export const scheduleService = ({ db }: { readonly db: Db }) => ({
       if (!deployment) throw notFound()
       await refuseIfDisabled(tx, deployment)
       const { version, loggingLevel } = request
-      const buildId = await chooseBuild(tx, deployment, request)
+      const buildId = await chooseBuild(tx, config.platform, deployment, request)
       const item = { deployment, version, buildId, loggingLevel, createdBy: userOf(caller), span: request }
       const { id, startsNow } = await putItem(tx, item)
       if (startsNow)
@@ -88,10 +91,15 @@ export const findPresentedItem = async (tx: Tx, id: string): Promise<ScheduleIte
   return row && present(row)
 }
 
-const chooseBuild = async (tx: Tx, deployment: DeploymentRow, request: ScheduleItemRequest): Promise<string> => {
+const chooseBuild = async (
+  tx: Tx,
+  platform: string,
+  deployment: DeploymentRow,
+  request: ScheduleItemRequest
+): Promise<string> => {
   const version = await findVersion(tx, deployment.applicationId, request.version)
   if (!version) throw notFound('/version')
-  const build = await findBuild(tx, version.kind, request.build)
+  const build = await findBuild(tx, platform, version.kind, request.build)
   if (build) return build.id
   if (request.build) throw notFound('/build')
   throw refusal('no_build', `no build is offered that runs a ${version.kind} application`)

@@ -16,6 +16,8 @@ export type SealerContext = {
   readonly signer: Signer
   readonly contentKeys: ContentKeys
   readonly limits: SealLimits
+  /** Of the servers that versions run on; builds of others are not chosen. */
+  readonly platform: string
   readonly clock: Clock
   readonly reach: ReachCheckpoint
 }

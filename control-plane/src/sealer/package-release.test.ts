@@ -53,6 +53,7 @@ const makeTestSealer = (more: Partial<SealerDeps> = {}) =>
     clock: systemClock,
     log: () => undefined,
     limits: { filesMax: 20, bytesMax: 100_000 },
+    platform: 'linux-x64',
     ...more
   })
 const files = { 'server.js': 'console.log(1)', 'a.txt': 'a'.repeat(2000), 'b.bin': randomBytes(3000) }

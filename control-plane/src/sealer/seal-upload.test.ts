@@ -44,6 +44,7 @@ const makeTestSealer = (more: Partial<SealerDeps> = {}) =>
     clock: systemClock,
     log: () => undefined,
     limits: { filesMax: 20, bytesMax: 100_000 },
+    platform: 'linux-x64',
     ...more
   })
 

@@ -27,6 +27,8 @@ export type SealerDeps = {
   readonly clock: Clock
   readonly log: Log
   readonly limits: SealLimits
+  /** Of the servers that versions run on; builds of others are not chosen. */
+  readonly platform: string
   /** Tests stop the sealer here. */
   readonly checkpoint?: ReachCheckpoint
 }
@@ -39,7 +41,8 @@ const sweepEveryMs = 10 * 60_000
 const retryMsMax = 10_000
 
 /** Makes subscriptions' keys, versions of uploads, and packages of releases. The only one that opens what was published. */
-export const makeSealer = ({ db, hints, objects, keys, clock, log, limits, checkpoint = async () => {} }: SealerDeps) => {
+export const makeSealer = ({ checkpoint = async () => {}, ...deps }: SealerDeps) => {
+  const { db, hints, objects, keys, clock, log, limits, platform } = deps
   const says = sayOnce({ service, log })
   const context: SealerContext = {
     db,
@@ -48,6 +51,7 @@ export const makeSealer = ({ db, hints, objects, keys, clock, log, limits, check
     signer: signerOf(keys, signingKeys.sealer),
     contentKeys: makeContentKeys({ objects, keys }),
     limits,
+    platform,
     clock,
     reach: checkpoint
   }

@@ -71,6 +71,8 @@ export type VersionToCommit = {
   readonly kind: VersionKind
   readonly manifest: Manifest
   readonly packs: readonly VaultPack[]
+  /** Of the servers that it may be deployed on. */
+  readonly platform: string
 }
 
 /** Makes the version visible, with all that follows from it, in one transaction. Answers false when another sealer did. */
@@ -78,7 +80,7 @@ export const commitVersion = (db: Db, upload: UploadToSeal, version: VersionToCo
   inTransaction(db, async (tx) => {
     const [locked] = await tx.select({ id: uploads.id }).from(uploads).where(isFinishing(upload.id)).for('update')
     if (!locked) return false
-    const { number, kind, manifest, packs } = version
+    const { number, kind, manifest, packs, platform } = version
     const { subscriptionId, applicationId } = upload
     const [row] = await tx
       .insert(versions)
@@ -104,7 +106,7 @@ export const commitVersion = (db: Db, upload: UploadToSeal, version: VersionToCo
       outcome: 'done',
       detail: { application: applicationId, number }
     })
-    const deployed = await deployIfWished(tx, upload, number, kind)
+    const deployed = await deployIfWished(tx, upload, { number, kind, platform })
     await tx
       .update(uploads)
       .set({
@@ -116,24 +118,26 @@ export const commitVersion = (db: Db, upload: UploadToSeal, version: VersionToCo
     return true
   })
 
+type Sealed = Pick<VersionToCommit, 'number' | 'kind' | 'platform'>
+
 type Deployed =
   | { readonly kind: 'not-wished' }
   | { readonly kind: 'started'; readonly item: string }
   | { readonly kind: 'refused'; readonly reason: Reason }
 
 /** "Deploy when published": a schedule item that starts now. The version stands whether or not it can be deployed. */
-const deployIfWished = async (tx: Tx, upload: UploadToSeal, number: number, kind: VersionKind): Promise<Deployed> => {
+const deployIfWished = async (tx: Tx, upload: UploadToSeal, version: Sealed): Promise<Deployed> => {
   if (!upload.deploy) return { kind: 'not-wished' }
-  const wish = { action: 'schedule-items.create', detail: { deployment: upload.deploy.deployment, version: number } }
+  const wish = { action: 'schedule-items.create', detail: { deployment: upload.deploy.deployment, version: version.number } }
   try {
-    const item = await startNow(tx, upload, upload.deploy, number, kind)
+    const item = await startNow(tx, upload, upload.deploy, version)
     await recordAudit(tx, { ...about(upload), ...wish, object: `schedule-item/${item}`, outcome: 'done' })
     return { kind: 'started', item }
   } catch (error) {
     if (!(error instanceof Refusal)) throw error
     const { code, message } = error
     await recordAudit(tx, { ...about(upload), ...wish, outcome: 'refused', detail: { ...wish.detail, code, message } })
-    return { kind: 'refused', reason: { code, message: `version ${number} was made and not deployed: ${message}` } }
+    return { kind: 'refused', reason: { code, message: `version ${version.number} was made and not deployed: ${message}` } }
   }
 }
 
@@ -141,8 +145,7 @@ const startNow = async (
   tx: Tx,
   { subscriptionId, applicationId, createdBy }: UploadToSeal,
   { deployment: deploymentId, build: choice }: NonNullable<UploadToSeal['deploy']>,
-  version: number,
-  kind: VersionKind
+  { number: version, kind, platform }: Sealed
 ): Promise<string> => {
   const [deployment] = await tx
     .select()
@@ -157,7 +160,7 @@ const startNow = async (
     .for('update')
   if (!deployment) throw new Refusal('not_found', 'the deployment does not exist, or is of another application')
   if (deployment.status === 'disabled') throw new Refusal('disabled', 'the deployment is disabled')
-  const build = await findBuild(tx, kind, choice)
+  const build = await findBuild(tx, platform, kind, choice)
   if (!build) throw new Refusal('no_build', `no build that fits a ${kind} version is offered`)
   const item = { deployment, version, buildId: build.id, loggingLevel: undefined, createdBy, span: {} }
   const { id } = await putItem(tx, item)

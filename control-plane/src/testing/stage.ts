@@ -26,7 +26,8 @@ export const stageIn = (cell: Cell) => {
     keys,
     clock: systemClock,
     log: () => undefined,
-    limits: { filesMax: 20, bytesMax: 100_000 }
+    limits: { filesMax: 20, bytesMax: 100_000 },
+    platform: 'linux-x64'
   })
 
   const findDeployment = async ({ deployment }: Tenant) =>

@@ -27,7 +27,7 @@ type Deps = {
   readonly keys: Pick<Keys, 'dataKey'>
   readonly objects: Pick<Objects, 'presignPut'>
   readonly clock: Clock
-  readonly config: Pick<ApiConfig, 'uploads'>
+  readonly config: Pick<ApiConfig, 'uploads' | 'platform'>
 }
 
 const urlSecondsMax = 3600
@@ -42,7 +42,7 @@ export const uploadService = ({ db, keys, objects, clock, config }: Deps) => {
       const id = randomUUID()
       const { plaintext, wrapped } = await keys.dataKey('uploads', { purpose: 'upload', subscription, upload: id })
       return change(db, caller, subscription, async (tx) => {
-        await checkTarget(tx, application, request)
+        await checkTarget(tx, config.platform, application, request)
         refuseIf(whyNotDeclared(request, limits))
         if ((await store.countOpenUploads(tx, subscription)) >= openMax)
           throw refusal('too_many_uploads', `${openMax} uploads of the subscription are under way; wait until some end or expire`)
@@ -112,7 +112,7 @@ export const uploadService = ({ db, keys, objects, clock, config }: Deps) => {
 }
 export type UploadService = ReturnType<typeof uploadService>
 
-const checkTarget = async (tx: Tx, applicationId: string, { deploy }: UploadRequest): Promise<void> => {
+const checkTarget = async (tx: Tx, platform: string, applicationId: string, { deploy }: UploadRequest): Promise<void> => {
   const application = await findApplication(tx, applicationId)
   if (!application) throw notFound()
   if (application.status === 'disabled') throw refusal('disabled', `the application ${application.name} is disabled`)
@@ -121,7 +121,7 @@ const checkTarget = async (tx: Tx, applicationId: string, { deploy }: UploadRequ
   if (!deployment) throw notFound('/deploy/deployment')
   if (deployment.applicationId !== applicationId)
     throw refusal('invalid', 'this deployment runs another application', { field: '/deploy/deployment' })
-  if (deploy.build && !(await findBuild(tx, 'static', deploy.build))) throw notFound('/deploy/build')
+  if (deploy.build && !(await findBuild(tx, platform, 'static', deploy.build))) throw notFound('/deploy/build')
 }
 
 const finish = async (tx: Tx, id: string, request: UploadFinishRequest, now: Date): Promise<store.UploadRow> => {
