@@ -1,3 +1,4 @@
+import type { Reason } from '@berth/shared/api/common'
 import type { MemberState } from '@berth/shared/api/fleets'
 import type { OperationKind } from '@berth/shared/api/operations'
 import type { ObservedDeployment } from '@berth/shared/observed'
@@ -6,7 +7,7 @@ import type { Tx } from '../platform/database.ts'
 import { historyMax } from '../platform/lists.ts'
 import { releases } from '../releases/schema.ts'
 import { operations } from './schema.ts'
-import { firstStep } from './steps.ts'
+import { firstStep, thisMoment } from './steps.ts'
 
 export type OperationRow = {
   readonly operation: typeof operations.$inferSelect
@@ -38,19 +39,32 @@ export const findLastOperation = async (tx: Tx, deploymentId: string): Promise<O
   return row
 }
 
-export type OperationToQueue = {
+export type OperationToInsert = {
   readonly subscriptionId: string
   readonly deploymentId: string
   readonly kind: OperationKind
   readonly releaseId: string | null
-  readonly createdBy: string
+  readonly createdBy: string | null
+  /** Why the platform itself goes back, which servers have begun already. */
+  readonly underWay?: Reason
 }
 
-/** Queues an operation; whatever was open before must have been superseded. */
-export const insertOperation = async (tx: Tx, row: OperationToQueue): Promise<string | undefined> => {
+/**
+ * Queues an operation of a deployment whose row the caller has locked; whatever was open before must have been superseded. It is
+ * later than every other of the deployment, so that the last one is the last by its time as well.
+ */
+export const insertOperation = async (tx: Tx, { underWay, ...row }: OperationToInsert): Promise<string | undefined> => {
+  const state = underWay ? 'switching' : 'queued'
   const [inserted] = await tx
     .insert(operations)
-    .values({ ...row, steps: firstStep('queued') })
+    .values({
+      ...row,
+      state,
+      createdAt: sql`greatest(${thisMoment}, (select max(created_at) + interval '1 millisecond' from operations where deployment_id = ${row.deploymentId}))`,
+      stateSince: thisMoment,
+      steps: firstStep(state),
+      ...(underWay && { reason: underWay, startedAt: thisMoment })
+    })
     .returning({ id: operations.id })
   return inserted?.id
 }

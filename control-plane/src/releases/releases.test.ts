@@ -1,8 +1,9 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
-import { eq } from 'drizzle-orm'
+import { and, eq, isNull } from 'drizzle-orm'
 import { deployments } from '../deployments/schema.ts'
 import { operations } from '../operations/schema.ts'
+import { scheduleItems } from '../schedules/schema.ts'
 import { sites } from '../sites/schema.ts'
 import { testApi } from '../testing/api.ts'
 import { putBuild, putDeployment, putFleet, putVersion } from '../testing/scene.ts'
@@ -55,6 +56,22 @@ describe('rolling back', () => {
     const [item, before] = (await ours.send('GET', `${path}/schedule-items`)).body.items
     assert.deepEqual([item.version, item.operation], [2, body.id])
     assert.equal(before.endsAt, item.startsAt)
+  })
+
+  it('ends every item that was started before, also one whose end nobody has seen to yet', async () => {
+    const { deployment, rollBack } = await scene('ended', 2)
+    await owner
+      .update(scheduleItems)
+      .set({ endsAt: new Date(Date.now() - 1) })
+      .where(and(eq(scheduleItems.deploymentId, deployment), isNull(scheduleItems.endedAt)))
+
+    const { body } = await rollBack()
+
+    const open = await owner
+      .select({ operation: scheduleItems.operationId })
+      .from(scheduleItems)
+      .where(and(eq(scheduleItems.deploymentId, deployment), isNull(scheduleItems.endedAt)))
+    assert.deepEqual(open, [{ operation: body.id }])
   })
 
   it('goes where it is told', async () => {

@@ -4,13 +4,12 @@ import { pointToBuild } from '../builds/rules.ts'
 import { refuseIfDisabled } from '../deployments/service.ts'
 import { type DeploymentRow, findDeployment, lockDeployment } from '../deployments/store.ts'
 import { presentOperation } from '../operations/service.ts'
-import { supersedeOpen } from '../operations/steps.ts'
-import { findOperation, insertOperation, listObserved } from '../operations/store.ts'
+import { findOperation, listObserved } from '../operations/store.ts'
 import { type Caller, change, userOf } from '../platform/change.ts'
-import { type Db, hint, inSubscription, one, type Tx } from '../platform/database.ts'
+import { type Db, inSubscription, one, type Tx } from '../platform/database.ts'
 import { notFound, refusal } from '../platform/errors.ts'
 import { putItem } from '../schedules/service.ts'
-import { markStarted } from '../schedules/store.ts'
+import { startItem } from '../schedules/start.ts'
 import { findSite } from '../sites/store.ts'
 import { isPackagedFor, rollbackTarget } from './rules.ts'
 import * as store from './store.ts'
@@ -75,19 +74,14 @@ const chooseTarget = async (
 const placeRelease = async (tx: Tx, { siteId }: DeploymentRow, target: store.ReleaseRow): Promise<store.ReleaseRow> => {
   const site = one(await findSite(tx, siteId))
   if (isPackagedFor(target, site.fleetId)) return target
-  await hint(tx, 'sealer')
   return one(await store.requestAgain(tx, target))
 }
 
-/** The schedule says what runs: going back is an item too, and ends the one before. */
+/** The schedule says what runs: going back is an item too. */
 const queue = async (tx: Tx, deployment: DeploymentRow, release: store.ReleaseRow, createdBy: string): Promise<string> => {
   const { subscriptionId, id: deploymentId } = deployment
   const { version, buildId } = release
   const item = await putItem(tx, { deployment, version, buildId, loggingLevel: undefined, createdBy, span: {} })
-  await supersedeOpen(tx, deploymentId)
-  const operation = { subscriptionId, deploymentId, kind: 'rollback', releaseId: release.id, createdBy } as const
-  const id = one(await insertOperation(tx, operation))
-  await markStarted(tx, item.id, id)
-  await hint(tx, 'writer')
-  return id
+  const started = { id: item.id, subscriptionId, deploymentId, kind: 'rollback', releaseId: release.id, createdBy } as const
+  return (await startItem(tx, started)).operationId
 }

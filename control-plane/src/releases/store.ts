@@ -1,5 +1,6 @@
 import { and, desc, eq, inArray } from 'drizzle-orm'
 import { builds } from '../builds/schema.ts'
+import { thisMoment } from '../operations/steps.ts'
 import type { Tx } from '../platform/database.ts'
 import { historyMax } from '../platform/lists.ts'
 import { releases } from './schema.ts'
@@ -48,6 +49,9 @@ export const requestAgain = async (
   tx: Tx,
   { subscriptionId, deploymentId, version, buildId, intent }: ReleaseRow
 ): Promise<ReleaseRow | undefined> => {
-  const [row] = await tx.insert(releases).values({ subscriptionId, deploymentId, version, buildId, intent }).returning()
+  const [row] = await tx
+    .insert(releases)
+    .values({ subscriptionId, deploymentId, version, buildId, intent, createdAt: thisMoment })
+    .returning()
   return row
 }

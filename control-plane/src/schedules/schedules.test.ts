@@ -1,15 +1,19 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
-import { eq } from 'drizzle-orm'
+import { eq, sql } from 'drizzle-orm'
 import fc from 'fast-check'
 import { applications } from '../applications/schema.ts'
 import { builds } from '../builds/schema.ts'
+import { lockDeployment } from '../deployments/store.ts'
 import { operations } from '../operations/schema.ts'
+import { inSubscription, one } from '../platform/database.ts'
 import { releases } from '../releases/schema.ts'
 import { sites } from '../sites/schema.ts'
 import { testApi } from '../testing/api.ts'
 import { putBuild, putDeployment, putVersion } from '../testing/scene.ts'
 import { fitItem, type Span } from './rules.ts'
+import { putItem } from './service.ts'
+import { startItem } from './start.ts'
 
 const { owner, ours } = await testApi()
 await putBuild(owner, 'static', '1.0.0')
@@ -74,6 +78,40 @@ describe('an item that starts now', () => {
     assert.ok(all.every(({ status }) => status === 202))
     const rows = await owner.select().from(operations).where(eq(operations.deploymentId, deployment))
     assert.deepEqual(rows.map(({ state }) => state).toSorted(), ['queued', ...Array(4).fill('superseded')])
+  })
+
+  it('takes over from one that asked later and was served first, however long it waited for its turn', async () => {
+    const { deployment, path, schedule, items } = await scene('overtaken')
+    const overtaken = await inSubscription(owner, ours.subscription, async (tx) => {
+      // The transaction begins here: for PostgreSQL, `now()` is this moment until it ends.
+      await tx.execute(sql`select now()`)
+      const first = (await schedule({ version: 1 })).body
+      const locked = one(await lockDeployment(tx, deployment))
+      const wish = { version: 2, buildId: newestStatic, createdBy: ours.user }
+      const item = await putItem(tx, { deployment: locked, loggingLevel: undefined, span: {}, ...wish })
+      const { operationId } = await startItem(tx, {
+        ...wish,
+        kind: 'deploy',
+        id: item.id,
+        subscriptionId: ours.subscription,
+        deploymentId: deployment
+      })
+      return { first, item: item.id, operation: operationId }
+    })
+
+    const [newest, older] = await items()
+    assert.deepEqual([newest.id, newest.endsAt], [overtaken.item, null])
+    assert.deepEqual([older.id, older.endsAt], [overtaken.first.id, newest.startsAt])
+    assert.ok(newest.startsAt > older.startsAt)
+    const all = (await ours.send('GET', `${ours.below}/operations?deployment=${deployment}`)).body.items
+    assert.deepEqual(
+      all.map(({ id, state }: { id: string; state: string }) => [id, state]),
+      [
+        [overtaken.operation, 'queued'],
+        [overtaken.first.operation, 'superseded']
+      ]
+    )
+    assert.equal((await ours.send('GET', `${path}/status`)).body.operation.id, overtaken.operation)
   })
 
   it('refuses a version or a build that does not exist, by the field', async () => {

@@ -31,8 +31,8 @@ export const scheduleService = ({ db, config }: Deps) => ({
       const buildId = await chooseBuild(tx, config.platform, deployment, request)
       const item = { deployment, version, buildId, loggingLevel, createdBy: userOf(caller), span: request }
       const { id, startsNow } = await putItem(tx, item)
-      if (startsNow)
-        await startItem(tx, { id, subscriptionId: subscription, deploymentId, version, buildId, createdBy: userOf(caller) })
+      const started = { id, subscriptionId: subscription, deploymentId, version, buildId, createdBy: userOf(caller) }
+      if (startsNow) await startItem(tx, { ...started, kind: 'deploy' })
       else await hint(tx, 'writer')
       const answer = present(one(await store.findItem(tx, id)))
       return { object: `schedule-item/${id}`, detail: { deployment: deploymentId, ...request }, answer }
@@ -54,14 +54,14 @@ export const putItem = async (
   tx: Tx,
   { deployment, version, buildId, loggingLevel, createdBy, span }: ItemToPut
 ): Promise<{ readonly id: string; readonly startsNow: boolean }> => {
-  const now = await store.databaseNow(tx)
+  const now = await store.scheduleNow(tx, deployment.id)
   const wantedStart = span.startsAt === undefined ? now : momentOf(span.startsAt, '/startsAt')
   const startsNow = wantedStart <= now
   const startsAt = startsNow ? now : wantedStart
   const endsAt = span.endsAt === undefined ? null : momentOf(span.endsAt, '/endsAt')
   if (endsAt && endsAt <= startsAt) throw refusal('invalid', 'it ends before it starts', { field: '/endsAt' })
 
-  const fit = fitItem(await store.listOpenItems(tx, deployment.id), { startsAt, endsAt }, now)
+  const fit = fitItem(await store.listOpenItems(tx, deployment.id, now), { startsAt, endsAt }, now)
   if (fit.kind === 'overlaps')
     throw refusal('schedule_overlap', `it overlaps with the item ${fit.with} of this deployment; nothing was changed`)
   await store.closeItems(tx, fit.closes, startsAt, { over: startsNow })

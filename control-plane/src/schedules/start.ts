@@ -1,51 +1,41 @@
 import { Refusal } from '@berth/shared/refusal'
-import { and, eq, isNotNull, isNull, ne, sql } from 'drizzle-orm'
-import { deployments } from '../deployments/schema.ts'
-import { operations } from '../operations/schema.ts'
-import { firstStep, supersedeOpen } from '../operations/steps.ts'
-import { hint, type Tx } from '../platform/database.ts'
+import { and, eq, isNotNull, isNull, ne } from 'drizzle-orm'
+import { type DeploymentRow, lockDeployment } from '../deployments/store.ts'
+import { supersedeOpen, thisMoment } from '../operations/steps.ts'
+import { insertOperation } from '../operations/store.ts'
+import { hint, one, type Tx } from '../platform/database.ts'
 import { releases } from '../releases/schema.ts'
 import { scheduleItems } from './schema.ts'
 
-export type ItemToStart = {
+/** A deploy has a new release made; a rollback goes back to one that there is. */
+type Wish =
+  | { readonly kind: 'deploy'; readonly version: number; readonly buildId: string }
+  | { readonly kind: 'rollback'; readonly releaseId: string }
+
+export type ItemToStart = Wish & {
   readonly id: string
   readonly subscriptionId: string
   readonly deploymentId: string
-  readonly version: number
-  readonly buildId: string
   readonly createdBy: string
 }
 
 /**
- * Starts a schedule item in the caller's transaction: requests the release, queues the operation and supersedes what was open.
- * The deployment's row is locked, so that of two starts at once the later one wins.
+ * Starts a schedule item in the caller's transaction: queues its operation, supersedes what was open and ends every other item that
+ * was started. The deployment's row is locked, so that of two starts at once the later one wins.
  */
-export const startItem = async (
-  tx: Tx,
-  { id, subscriptionId, deploymentId, version, buildId, createdBy }: ItemToStart
-): Promise<{ readonly releaseId: string; readonly operationId: string }> => {
-  const [deployment] = await tx.select().from(deployments).where(eq(deployments.id, deploymentId)).for('update')
+export const startItem = async (tx: Tx, item: ItemToStart): Promise<{ readonly operationId: string }> => {
+  const { id, subscriptionId, deploymentId, createdBy, kind } = item
+  const deployment = await lockDeployment(tx, deploymentId)
   if (!deployment) throw new Refusal('not_found', `no deployment ${deploymentId}`)
-  const { settings, pool, probe } = deployment
 
   await supersedeOpen(tx, deploymentId)
-  const release = one(
-    await tx
-      .insert(releases)
-      .values({ subscriptionId, deploymentId, version, buildId, intent: { settings, pool, probe } })
-      .returning({ id: releases.id })
-  )
-  const operation = one(
-    await tx
-      .insert(operations)
-      .values({ subscriptionId, deploymentId, kind: 'deploy', releaseId: release.id, createdBy, steps: firstStep('queued') })
-      .returning({ id: operations.id })
-  )
-  await tx.update(scheduleItems).set({ activatedAt: sql`now()`, operationId: operation.id }).where(eq(scheduleItems.id, id))
+  const releaseId = item.kind === 'deploy' ? await requestRelease(tx, deployment, item) : item.releaseId
+  const operationId = one(await insertOperation(tx, { subscriptionId, deploymentId, kind, releaseId, createdBy }))
+  await tx.update(scheduleItems).set({ activatedAt: thisMoment, operationId }).where(eq(scheduleItems.id, id))
   // A successor's start is its predecessor's end.
   await tx
     .update(scheduleItems)
-    .set({ endedAt: sql`now()` })
+    .set({ endedAt: thisMoment })
     .where(
       and(
         eq(scheduleItems.deploymentId, deploymentId),
@@ -56,10 +46,14 @@ export const startItem = async (
     )
   await hint(tx, 'sealer')
   await hint(tx, 'writer')
-  return { releaseId: release.id, operationId: operation.id }
+  return { operationId }
 }
 
-const one = <Row>([row]: readonly Row[]): Row => {
-  if (row === undefined) throw new Error('a row that was inserted was not answered')
-  return row
+const requestRelease = async (
+  tx: Tx,
+  { subscriptionId, id: deploymentId, settings, pool, probe }: DeploymentRow,
+  { version, buildId }: { readonly version: number; readonly buildId: string }
+): Promise<string> => {
+  const release = { subscriptionId, deploymentId, version, buildId, intent: { settings, pool, probe }, createdAt: thisMoment }
+  return one((await tx.insert(releases).values(release).returning({ id: releases.id }))[0]).id
 }

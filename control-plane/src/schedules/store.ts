@@ -1,5 +1,6 @@
-import { and, asc, desc, eq, inArray, isNull, sql } from 'drizzle-orm'
+import { and, asc, desc, eq, gt, inArray, isNull, or, sql } from 'drizzle-orm'
 import { builds } from '../builds/schema.ts'
+import { thisMoment } from '../operations/steps.ts'
 import type { Tx } from '../platform/database.ts'
 import { historyMax } from '../platform/lists.ts'
 import { scheduleItems } from './schema.ts'
@@ -18,8 +19,8 @@ export const findItem = async (tx: Tx, id: string): Promise<ItemRow | undefined>
   return row
 }
 
-/** Items that are not over: what a new one has to fit in with. */
-export const listOpenItems = (tx: Tx, deploymentId: string) =>
+/** Items that are not over at `now`: what a new one has to fit in with. */
+export const listOpenItems = (tx: Tx, deploymentId: string, now: Date) =>
   tx
     .select()
     .from(scheduleItems)
@@ -27,7 +28,7 @@ export const listOpenItems = (tx: Tx, deploymentId: string) =>
       and(
         eq(scheduleItems.deploymentId, deploymentId),
         isNull(scheduleItems.endedAt),
-        sql`(${scheduleItems.endsAt} is null or ${scheduleItems.endsAt} > now())`
+        or(isNull(scheduleItems.endsAt), gt(scheduleItems.endsAt, now))
       )
     )
     .orderBy(asc(scheduleItems.startsAt))
@@ -46,14 +47,15 @@ export const closeItems = async (tx: Tx, ids: readonly string[], endsAt: Date, {
     .where(inArray(scheduleItems.id, [...ids]))
 }
 
-/** Notes that an item runs, by which operation. */
-export const markStarted = async (tx: Tx, id: string, operationId: string): Promise<void> => {
-  await tx.update(scheduleItems).set({ activatedAt: sql`now()`, operationId }).where(eq(scheduleItems.id, id))
-}
-
-/** The database's clock: what items start and end by. */
-export const databaseNow = async (tx: Tx): Promise<Date> => {
-  const { rows } = await tx.execute<{ ms: number }>(sql`select floor(extract(epoch from now()) * 1000)::float8 as ms`)
+/**
+ * The moment at which the schedule of a deployment is changed, whose row the caller has locked: the database's clock, and always
+ * after the start of what was started last, so that of two starts at once the later one takes over.
+ */
+export const scheduleNow = async (tx: Tx, deploymentId: string): Promise<Date> => {
+  const { rows } = await tx.execute<{ ms: number }>(
+    sql`select floor(extract(epoch from greatest(${thisMoment}, max(starts_at) + interval '1 millisecond')) * 1000)::float8 as ms
+        from schedule_items where deployment_id = ${deploymentId} and activated_at is not null`
+  )
   return new Date(rows[0]?.ms ?? Number.NaN)
 }
 

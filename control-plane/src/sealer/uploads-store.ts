@@ -164,7 +164,7 @@ const startNow = async (
   if (!build) throw new Refusal('no_build', `no build that fits a ${kind} version is offered`)
   const item = { deployment, version, buildId: build.id, loggingLevel: undefined, createdBy, span: {} }
   const { id } = await putItem(tx, item)
-  await startItem(tx, { id, subscriptionId, deploymentId, version, buildId: build.id, createdBy })
+  await startItem(tx, { kind: 'deploy', id, subscriptionId, deploymentId, version, buildId: build.id, createdBy })
   return id
 }
 

@@ -4,9 +4,10 @@ import { and, eq, inArray, type SQL, sql } from 'drizzle-orm'
 import { deployments } from '../deployments/schema.ts'
 import type { Step } from '../operations/rules.ts'
 import { operations } from '../operations/schema.ts'
-import { firstStep, nextStep, openStates } from '../operations/steps.ts'
+import { nextStep, openStates, thisMoment } from '../operations/steps.ts'
+import { insertOperation } from '../operations/store.ts'
 import { type AuditEntry, recordAudit } from '../platform/audit.ts'
-import { type Db, inTransaction, type Tx } from '../platform/database.ts'
+import { type Db, inTransaction, one, type Tx } from '../platform/database.ts'
 import { releases } from '../releases/schema.ts'
 import type { Decision } from './decide.ts'
 import type { DeploymentOfRow, OperationOfRow, Pending } from './store.ts'
@@ -98,10 +99,10 @@ const move = async (tx: Tx, operation: OperationOfRow, state: OperationState, re
     .set({
       state,
       blocker: null,
-      stateSince: sql`now()`,
+      stateSince: thisMoment,
       steps: nextStep(state),
-      startedAt: sql`coalesce(${operations.startedAt}, now())`,
-      ...(isFinal ? { finishedAt: sql`now()` } : {}),
+      startedAt: sql`coalesce(${operations.startedAt}, ${thisMoment})`,
+      ...(isFinal ? { finishedAt: thisMoment } : {}),
       ...(reason ? { reason } : {})
     })
     .where(eq(operations.id, operation.id))
@@ -140,21 +141,21 @@ const switched = (deployment: DeploymentOfRow, operation: OperationOfRow, samePo
   }
 }
 
-const isSamePool = async (tx: Tx, one: string | null, other: string | null): Promise<boolean> => {
-  if (one === null || other === null) return false
+const isSamePool = async (tx: Tx, before: string | null, after: string | null): Promise<boolean> => {
+  if (before === null || after === null) return false
   const rows = await tx
     .select({ digest: releases.digest })
     .from(releases)
-    .where(inArray(releases.id, [one, other]))
+    .where(inArray(releases.id, [before, after]))
   const [first, second] = rows
   return first !== undefined && second !== undefined && first.digest !== null && first.digest === second.digest
 }
 
 const complete = async (tx: Tx, deployment: DeploymentOfRow, operation: OperationOfRow): Promise<void> => {
   if (deployment.baking)
-    await change(tx, deployment, { bakeUntil: sql`now() + make_interval(secs => ${deployment.bakeSeconds})` })
+    await change(tx, deployment, { bakeUntil: sql`${thisMoment} + make_interval(secs => ${deployment.bakeSeconds})` })
   if (operation.kind === 'disable' || deployment.liveReleaseId === null) return
-  await tx.update(releases).set({ wasLive: true, liveAt: sql`now()` }).where(eq(releases.id, deployment.liveReleaseId))
+  await tx.update(releases).set({ wasLive: true, liveAt: thisMoment }).where(eq(releases.id, deployment.liveReleaseId))
 }
 
 /** The servers went back by themselves; desired state follows them, as an operation of its own where none is on its way. */
@@ -162,20 +163,9 @@ const goBack = async (tx: Tx, deployment: DeploymentOfRow, reason: Reason, asOpe
   await change(tx, deployment, { ...exchanged(deployment), baking: false, bakeUntil: null })
   await recordAudit(tx, { ...about(deployment), action: 'deployments.fall-back', outcome: 'started', detail: { reason } })
   if (!asOperation) return
-  const [operation] = await tx
-    .insert(operations)
-    .values({
-      subscriptionId: deployment.subscriptionId,
-      deploymentId: deployment.id,
-      kind: 'rollback',
-      releaseId: deployment.warmReleaseId,
-      state: 'switching',
-      reason,
-      startedAt: sql`now()`,
-      steps: firstStep('switching')
-    })
-    .returning({ id: operations.id, attempt: operations.attempt })
-  if (operation) await change(tx, deployment, underOperation(operation))
+  const { subscriptionId, id: deploymentId, warmReleaseId: releaseId } = deployment
+  const operation = { subscriptionId, deploymentId, kind: 'rollback', releaseId, createdBy: null, underWay: reason } as const
+  await change(tx, deployment, underOperation({ id: one(await insertOperation(tx, operation)), attempt: 0 }))
 }
 
 const about = ({ subscriptionId, id }: DeploymentOfRow) =>

@@ -79,7 +79,7 @@ describe('a deploy', () => {
     await settle()
     const before = must(await desired())
     const item = must((await owner.select().from(scheduleItems).where(eq(scheduleItems.deploymentId, tenant.deployment)))[0])
-    await inTransaction(owner, (tx) => startItem(tx, { ...item, version: 2 }))
+    await inTransaction(owner, (tx) => startItem(tx, { ...item, kind: 'deploy', version: 2 }))
     await sealer.pass()
     await settle()
     await writer.pass()
