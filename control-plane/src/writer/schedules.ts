@@ -1,6 +1,6 @@
-import { and, asc, eq, isNotNull, isNull, lte, or, sql } from 'drizzle-orm'
+import { and, asc, eq, gt, isNotNull, isNull, lte, ne, or, type SQL } from 'drizzle-orm'
 import { deployments } from '../deployments/schema.ts'
-import { supersedeOpen } from '../operations/steps.ts'
+import { supersedeOpen, thisMoment } from '../operations/steps.ts'
 import { type AuditEntry, recordAudit } from '../platform/audit.ts'
 import { type Db, inTransaction, type Tx } from '../platform/database.ts'
 import { scheduleItems } from '../schedules/schema.ts'
@@ -8,8 +8,10 @@ import { startItem } from '../schedules/start.ts'
 
 type Item = typeof scheduleItems.$inferSelect
 
-const isDue = and(isNull(scheduleItems.activatedAt), isNull(scheduleItems.endedAt), lte(scheduleItems.startsAt, sql`now()`))
-const isOver = and(isNull(scheduleItems.endedAt), isNotNull(scheduleItems.endsAt), lte(scheduleItems.endsAt, sql`now()`))
+const isDue = and(isNull(scheduleItems.activatedAt), isNull(scheduleItems.endedAt), lte(scheduleItems.startsAt, thisMoment))
+const isOver = and(isNull(scheduleItems.endedAt), isNotNull(scheduleItems.endsAt), lte(scheduleItems.endsAt, thisMoment))
+/** Due, and not over before anybody could start it. */
+const isToStart = and(isDue, or(isNull(scheduleItems.endsAt), gt(scheduleItems.endsAt, thisMoment)))
 
 /**
  * Starts what is due and ends what is over, on the database's clock; a successor starts before its predecessor ends. Answers whether
@@ -27,9 +29,10 @@ export const keepSchedules = async (
   return done
 }
 
-const start = async (tx: Tx, item: Item): Promise<boolean> => {
-  if (!(await lock(tx, item, isDue)) || (await lock(tx, item, isOver))) return false
-  const { operationId } = await startItem(tx, item)
+const start = async (tx: Tx, found: Item): Promise<boolean> => {
+  const item = await lock(tx, found, isToStart)
+  if (!item) return false
+  const { operationId } = await startItem(tx, { ...item, kind: 'deploy' })
   await recordAudit(tx, {
     ...about(item),
     action: 'schedule-items.start',
@@ -39,17 +42,15 @@ const start = async (tx: Tx, item: Item): Promise<boolean> => {
   return true
 }
 
-/** What was activated last governs a deployment: when that ends and nothing follows, nothing runs. */
-const end = async (tx: Tx, item: Item): Promise<boolean> => {
-  if (!(await lock(tx, item, isOver))) return false
-  await tx.update(scheduleItems).set({ endedAt: sql`now()` }).where(eq(scheduleItems.id, item.id))
-  const [later] = await tx
-    .select({ id: scheduleItems.id })
-    .from(scheduleItems)
-    .where(
-      and(eq(scheduleItems.deploymentId, item.deploymentId), isNull(scheduleItems.endedAt), isNotNull(scheduleItems.activatedAt))
-    )
-    .limit(1)
+/**
+ * What was activated last governs a deployment: when that ends and nothing follows, nothing runs. A successor that is due ends it by
+ * its own start: as long as that does not succeed, what runs goes on.
+ */
+const end = async (tx: Tx, found: Item): Promise<boolean> => {
+  const item = await lock(tx, found, isOver)
+  if (!item || (await hasOther(tx, item, isToStart))) return false
+  await tx.update(scheduleItems).set({ endedAt: thisMoment }).where(eq(scheduleItems.id, item.id))
+  const later = await hasOther(tx, item, and(isNull(scheduleItems.endedAt), isNotNull(scheduleItems.activatedAt)))
   if (!later && item.activatedAt !== null) {
     await supersedeOpen(tx, item.deploymentId)
     await tx
@@ -66,15 +67,24 @@ const end = async (tx: Tx, item: Item): Promise<boolean> => {
   return true
 }
 
-/** The deployment first, as everybody does, then the item: whether it still is as it was found. */
-const lock = async (tx: Tx, item: Item, condition: typeof isDue): Promise<boolean> => {
+const hasOther = async (tx: Tx, { id, deploymentId }: Item, condition: SQL | undefined): Promise<boolean> => {
+  const [other] = await tx
+    .select({ id: scheduleItems.id })
+    .from(scheduleItems)
+    .where(and(eq(scheduleItems.deploymentId, deploymentId), ne(scheduleItems.id, id), condition))
+    .limit(1)
+  return other !== undefined
+}
+
+/** The deployment first, as everybody does, then the item: as it is now, when the condition that it was found by still holds. */
+const lock = async (tx: Tx, item: Item, condition: SQL | undefined): Promise<Item | undefined> => {
   await tx.select({ id: deployments.id }).from(deployments).where(eq(deployments.id, item.deploymentId)).for('update')
   const [row] = await tx
-    .select({ id: scheduleItems.id })
+    .select()
     .from(scheduleItems)
     .where(and(eq(scheduleItems.id, item.id), condition))
     .for('update')
-  return row !== undefined
+  return row
 }
 
 const about = ({ subscriptionId, id }: Item) =>
