@@ -77,4 +77,25 @@ describe('a report', () => {
     await eventually(() => written.length === 2)
     assert.equal(parseObserved(written[1] ?? '').generation, 2)
   })
+
+  it('is written anew after a put that hung: one request without an answer does not silence a server', async () => {
+    const waits: (() => void)[] = []
+    const late = () => new Promise<void>((resolve) => waits.push(resolve))
+    let puts = 0
+    const report = reporter({
+      objects: { put: () => (++puts === 1 ? new Promise(() => undefined) : Promise.resolve({ etag: '"1"' })) },
+      key: 'observed/f-1/s-1.json',
+      build: () => reportOf(0),
+      clock: { now: () => new Date(1_700_000_000_000), wait: late }
+    })
+    report.changed()
+    await eventually(() => puts === 1 && waits.length === 1)
+
+    waits[0]?.()
+    await report.idle()
+    report.tick()
+    await report.idle()
+
+    assert.equal(puts, 2)
+  })
 })

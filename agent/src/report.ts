@@ -2,11 +2,13 @@ import { canonicalJson } from '@berth/shared/canonical'
 import type { Clock } from '@berth/shared/clock'
 import type { Objects } from '@berth/shared/objects/objects'
 import { type Observed, type ObservedDeployment, type ObservedPool, observedBytesMax } from '@berth/shared/observed'
+import { withDeadline } from './deadline.ts'
 import type { Failures } from './failures.ts'
 import { findServing } from './plan/plan.ts'
 import type { DeploymentDesired, DeploymentObserved, PoolObserved, Step } from './plan/state.ts'
 
 const everyMs = 60_000
+const putMsMax = 20_000
 const poolsMax = 4
 
 /** What a lane knows of its deployment. */
@@ -100,6 +102,7 @@ export const reporter = ({
   readonly build: () => Omit<Observed, 'at'>
   readonly clock: Clock
 }) => {
+  const never = new AbortController().signal
   let writtenText: string | undefined
   let writtenAt = 0
   let isAsked = false
@@ -114,7 +117,11 @@ export const reporter = ({
       const text = canonicalJson(report)
       const now = clock.now()
       if (text === writtenText && now.getTime() - writtenAt < everyMs) continue
-      await objects.put(key, Buffer.from(fitReport({ ...report, at: now.toISOString() })), { contentType: 'application/json' })
+      const body = Buffer.from(fitReport({ ...report, at: now.toISOString() }))
+      // A put that hangs must not silence the server: it is given up, and the next poll writes the newest.
+      await withDeadline({ clock, ms: putMsMax, signal: never, what: 'writing the report' }, () =>
+        objects.put(key, body, { contentType: 'application/json' })
+      )
       writtenText = text
       writtenAt = now.getTime()
     }
@@ -122,7 +129,9 @@ export const reporter = ({
   const start = (): void => {
     isAsked = true
     writing ??= write()
-      .catch(() => undefined)
+      .catch(() => {
+        isAsked = true
+      })
       .finally(() => {
         writing = undefined
       })
