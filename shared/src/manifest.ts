@@ -10,7 +10,7 @@ export const ManifestFile = Type.Object(
   {
     /** Relative, `/`-separated, NFC; see `paths.ts` for what is refused. */
     path: Type.String({ minLength: 1, maxLength: 1024 }),
-    size: Type.Integer({ minimum: 0 }),
+    size: Type.Integer({ minimum: 0, maximum: Number.MAX_SAFE_INTEGER }),
     executable: Type.Boolean(),
     /** SHA-256 of each piece in order. An empty file has one piece, of nothing. */
     pieces: Type.Array(Digest, { minItems: 1 })

@@ -5,6 +5,9 @@ import { jsonParser } from './parse.ts'
 /** The most bytes that one report may have; a larger one is not read. */
 export const observedBytesMax = 256 * 1024
 
+/** Nothing counts further, and the database's `bigint` holds it. */
+const Count = Type.Integer({ minimum: 0, maximum: Number.MAX_SAFE_INTEGER })
+
 const Reason = Type.Object(
   { code: Type.String({ maxLength: 64 }), message: Type.String({ maxLength: 2048 }) },
   { additionalProperties: false }
@@ -26,7 +29,7 @@ export const ObservedPool = Type.Object(
     reason: Type.Optional(Reason),
     /** Id of the probe's answer under `reports/…/diagnostics/`, sealed to the subscription's reading key. */
     diagnostics: Type.Optional(Uuid),
-    restarts: Type.Integer({ minimum: 0 })
+    restarts: Count
   },
   { additionalProperties: false }
 )
@@ -39,12 +42,10 @@ export const ObservedDeployment = Type.Object(
     routed: Type.Union([Digest, Type.Null()]),
     /** The operation and attempt of the desired state that this answers. */
     operation: Type.Union([Uuid, Type.Null()]),
-    attempt: Type.Integer({ minimum: 0 }),
+    attempt: Count,
     pools: Type.Array(ObservedPool, { maxItems: 4 }),
     /** Set when the server fell back by itself: from which release, under which operation and attempt. */
-    fallback: Type.Optional(
-      Type.Object({ release: Digest, operation: Uuid, attempt: Type.Integer({ minimum: 0 }) }, { additionalProperties: false })
-    )
+    fallback: Type.Optional(Type.Object({ release: Digest, operation: Uuid, attempt: Count }, { additionalProperties: false }))
   },
   { additionalProperties: false }
 )
@@ -60,7 +61,7 @@ export const Observed = Type.Object(
     agent: Type.String({ maxLength: 64 }),
     at: Instant,
     /** The desired state that this report answers; 0 before the first. */
-    generation: Type.Integer({ minimum: 0 }),
+    generation: Count,
     digest: Type.Union([Digest, Type.Null()]),
     /** The head last seen: `current`, accepted though `stale`, or `refused` (then `refusals` says why). */
     head: Type.Union([Type.Literal('none'), Type.Literal('current'), Type.Literal('stale'), Type.Literal('refused')]),

@@ -47,6 +47,20 @@ export const makeObserver = ({
     }
   }
 
+  /** A report that the database refuses is its server's trouble; a database that is away is everybody's. */
+  const keepOne = async (fleet: string, fresh: Fresh): Promise<boolean> => {
+    const what = `keeping the report of server ${fresh.server}`
+    try {
+      await keep(db, fleet, fresh)
+      says.well(what)
+      return true
+    } catch (error) {
+      if (error instanceof Refusal) throw error
+      says.failed(what, error)
+      return false
+    }
+  }
+
   return {
     /** What the fleet's servers said last. */
     reportsOf: (fleet: string): Reports =>
@@ -59,26 +73,30 @@ export const makeObserver = ({
       let gone = false
       for (const server of known.keys()) if (!members.includes(server)) gone = known.delete(server)
       const fresh = (await Promise.all(members.map((server) => look(fleet, server, known)))).filter((one) => one !== undefined)
-      if (fresh.length > 0 || gone) {
-        await keep(db, fleet, members, fresh).catch((error) => {
-          // Ask again for what could not be kept.
-          for (const { server } of fresh) known.delete(server)
-          throw error
-        })
+      const kept = new Set<string>()
+      try {
+        if (fresh.length > 0 || gone) await forgetOthers(db, fleet, members)
+        for (const one of fresh) if (await keepOne(fleet, one)) kept.add(one.server)
+      } finally {
+        // Ask again for what could not be kept.
+        for (const { server } of fresh) if (!kept.has(server)) known.delete(server)
       }
-      return fresh.length > 0 || gone
+      return kept.size > 0 || gone
     }
   }
 }
 
-const keep = (db: Db, fleet: string, members: readonly string[], fresh: readonly Fresh[]): Promise<void> =>
+const forgetOthers = (db: Db, fleet: string, members: readonly string[]): Promise<void> =>
   inTransaction(db, async (tx) => {
     const left = members.length > 0 ? [notInArray(observedServers.server, [...members])] : []
     await tx.delete(observedServers).where(and(eq(observedServers.fleetId, fleet), ...left))
-    if (fresh.length === 0) return
+  })
+
+const keep = (db: Db, fleetId: string, fresh: Fresh): Promise<void> =>
+  inTransaction(db, async (tx) => {
     await tx
       .insert(observedServers)
-      .values(fresh.map((one) => ({ fleetId: fleet, ...one })))
+      .values({ fleetId, ...fresh })
       .onConflictDoUpdate({
         target: [observedServers.fleetId, observedServers.server],
         set: { etag: sql`excluded.etag`, report: sql`excluded.report`, reportedAt: sql`excluded.reported_at` }
