@@ -32,7 +32,7 @@ export const observer = (o: {
 
   const observe = async (): Promise<Seen> => {
     const seen = await o.host.observe()
-    o.router.adopt(seen.table)
+    o.router.adopt(seen.table, { isUntold: seen.frontUntold ?? false })
     last = seen
     return seen
   }

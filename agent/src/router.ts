@@ -59,9 +59,17 @@ export const router = (host: Pick<Host, 'route'>) => {
       isReady = ready
       return flush()
     },
-    /** Takes the front's own word for what is routed, unless one of our tables is on its way. */
-    adopt: (table: FrontTable | undefined): void => {
-      if (!isIdle || queued || table?.generation === arrived) return
+    /**
+     * Takes the front's own word for what is routed, unless one of our tables is on its way. A front that was started since
+     * and goes by its disk is told again: by itself it is not ready while any deployment's workers are gone.
+     */
+    adopt: (table: FrontTable | undefined, { isUntold = false }: { readonly isUntold?: boolean } = {}): void => {
+      if (!isIdle || queued) return
+      if (table?.generation === arrived) {
+        // Not at our own first look: after a reboot its routes must be closed before.
+        if (table && isUntold) void flush().catch(() => undefined)
+        return
+      }
       routes.clear()
       for (const route of table?.routes ?? []) routes.set(route.deployment, route)
       // The first table that we see says whether this server was ready; afterwards we know better.

@@ -9,6 +9,7 @@ import { eventually } from '@berth/shared/testing/eventually'
 import { Agent, type Dispatcher, request } from 'undici'
 import type { FrontTable, Host, PoolSpec } from '../host/host.ts'
 import { processHost } from '../host/process.ts'
+import { router } from '../router.ts'
 import { createServerBench, type ServerBench } from '../testing/server-bench.ts'
 import { host as address, deployments, routeTo, startWebWorker, type WebWorker } from '../testing/web-workers.ts'
 import { frontFiles, frontSocket } from './files.ts'
@@ -107,6 +108,42 @@ describe('the front as a process', () => {
     await host.route(table)
 
     assert.equal((await ask('/.berth/ready')).statusCode, 200)
+  })
+
+  it('opens when the server became ready while the front was down', async () => {
+    const good = await saying('good')
+    await host.route(tableOf([routeTo([good])], false))
+    await host.route(tableOf([routeTo([good])]))
+
+    await bench.startFront()
+
+    await eventually(isOpen)
+    await eventually(async () => (await ask('/.berth/ready')).statusCode === 200)
+  })
+
+  it('is told again by the agent after a restart, so that one dead worker does not keep the whole server not ready', async () => {
+    const [good, dead] = await Promise.all([saying('good'), saying('dead')])
+    const front = await bench.startFront()
+    await eventually(isUp)
+    const routing = router(host)
+    const look = async () => {
+      const { table, frontUntold } = await host.observe()
+      routing.adopt(table, { isUntold: frontUntold ?? false })
+    }
+    await routing.setReady(true)
+    await routing.set(deployments.one, routeTo([good]))
+    await routing.set(deployments.two, routeTo([dead], { deployment: deployments.two, hostNames: ['b.test'] }))
+
+    await bench.kill(front)
+    await dead.kill()
+    await bench.startFront()
+    await eventually(isOpen)
+
+    assert.equal((await ask('/.berth/ready')).statusCode, 503)
+    await eventually(async () => {
+      await look()
+      return (await ask('/.berth/ready')).statusCode === 200
+    })
   })
 
   it('finds the table that was routed while it was down, and refuses an older one', async () => {

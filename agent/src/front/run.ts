@@ -47,6 +47,12 @@ export const runFront = async ({
     return opening
   }
 
+  /** From the first time that the server is ready its listener is open, also after a restart. */
+  const openForGood = async (): Promise<void> => {
+    if ((await readTextIfThere(files.opened)) === undefined) await writeFileAtomic(files.opened, '')
+    await open()
+  }
+
   const put = async (next: FrontTable): Promise<void> => {
     if (table && isOlder(next, table))
       throw new Refusal(
@@ -60,9 +66,7 @@ export const runFront = async ({
     }
     wasTold = true
     front.setReady(next.ready)
-    if (!next.ready) return
-    if ((await readTextIfThere(files.opened)) === undefined) await writeFileAtomic(files.opened, '')
-    await open()
+    if (next.ready) await openForGood()
   }
 
   // The socket opens before the table is read: whoever finds it closed may write the table's file, and we will read that.
@@ -75,7 +79,7 @@ export const runFront = async ({
   }
   const control = await serveControl(await frontSocket(serverFolder), {
     'PUT /table': (body) => inTurn(() => put(parseTable(body))),
-    'GET /table': () => inTurn(async () => table),
+    'GET /table': () => inTurn(async () => ({ table: table ?? null, wasTold })),
     'GET /stats': () => inTurn(async () => front.stats()),
     'POST /cut': (body) =>
       inTurn(async () => {
@@ -95,7 +99,11 @@ export const runFront = async ({
   const untilReachable = async () => {
     while (!wasTold && !stopped.signal.aborted) {
       if (table?.ready && (await front.isReachable())) {
-        if (!wasTold) front.setReady(true)
+        await inTurn(async () => {
+          if (wasTold) return
+          await openForGood()
+          front.setReady(true)
+        })
         return
       }
       await clock.wait(reachableEveryMs, stopped.signal)

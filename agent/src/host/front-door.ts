@@ -21,10 +21,11 @@ export const frontDoor = (serverFolder: string) => {
   return {
     socket: () => frontSocket(serverFolder),
 
-    observe: async (): Promise<{ table: FrontTable | undefined; frontUp: boolean }> => {
+    observe: async (): Promise<{ table: FrontTable | undefined; frontUp: boolean; frontUntold: boolean }> => {
       const answer = await ifUp(() => call('GET', '/table'))
-      if (!answer) return { table: await readDisk(), frontUp: false }
-      return { table: answer.value === null ? undefined : parseTable(answer.value), frontUp: true }
+      if (!answer) return { table: await readDisk(), frontUp: false, frontUntold: false }
+      const { table, wasTold } = answer.value as { table: unknown; wasTold: boolean } // our own front's answer
+      return { table: table === null ? undefined : parseTable(table), frontUp: true, frontUntold: !wasTold }
     },
 
     route: async (table: FrontTable): Promise<void> => {

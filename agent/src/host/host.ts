@@ -119,6 +119,8 @@ export type Host = {
     readonly pools: readonly PoolStatus[]
     readonly table: FrontTable | undefined
     readonly frontUp: boolean
+    /** The front is up, goes by its disk, and was given no table since it started. */
+    readonly frontUntold?: boolean
   }>
   /** Starts keeper and workers as processes of their own; resolves without waiting for them to be ready. Does nothing when the pool is there. */
   readonly startPool: (spec: PoolSpec) => Promise<void>
