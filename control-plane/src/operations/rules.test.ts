@@ -178,15 +178,29 @@ describe('an operation', () => {
     assert.deepEqual(waiting, { kind: 'wait', blocker: 'server s-1 failed it: the worker exited with code 1' })
   })
 
-  it('goes back when two servers fell back, or all that report, and only where something warm is there', () => {
+  it('goes back when two servers fell back, or the only one that serves, and only where something warm is there', () => {
     const fellBack = { fellBack: true, reason }
     const both = [member('s-1', fellBack), member('s-2', fellBack), member('s-3', { routed: digest })]
     assert.equal(advance(at('switching'), facts({ members: both }), 5).kind, 'roll-back')
     assert.equal(advance(at('switching'), facts({ members: both.slice(1) }), 5).kind, 'wait')
     assert.equal(advance(at('switching'), facts({ members: both, warm: false }), 5).kind, 'wait')
+    assert.equal(advance(at('switching'), facts({ members: both.slice(1, 2) }), 5).kind, 'roll-back')
     assert.equal(bake({ warm: true, members: both, bakeUntilMs: 10 }, 20).kind, 'roll-back')
+    assert.equal(bake({ warm: true, members: both.slice(1, 2), bakeUntilMs: 10 }, 5).kind, 'roll-back')
     assert.equal(bake({ warm: true, members: both.slice(1), bakeUntilMs: 10 }, 5).kind, 'wait')
     assert.equal(bake({ warm: true, members: both.slice(1), bakeUntilMs: 10 }, 10).kind, 'end')
+  })
+
+  it('never goes back on the word of one server of several, though the others say nothing', () => {
+    const silent = [member('s-2'), member('s-3')]
+    const fellBack = [member('s-1', { fellBack: true, reason }), ...silent]
+    const broken = [member('s-1', { pool: 'failed', reason }), ...silent]
+    assert.equal(advance(at('switching'), facts({ members: fellBack }), 5).kind, 'wait')
+    assert.equal(bake({ warm: true, members: fellBack, bakeUntilMs: 10 }, 5).kind, 'wait')
+    assert.equal(advance(at('switching', 'rollback'), facts({ members: broken }), 5).kind, 'wait')
+    // One that the cloud does not count is no one to wait for.
+    const alone = fellBack.map((one) => ({ ...one, healthy: one.server === 's-1' }))
+    assert.equal(advance(at('switching'), facts({ members: alone }), 5).kind, 'roll-back')
   })
 
   it('makes current again what servers never stopped serving, when a rollback fails on all of them before they switched', () => {

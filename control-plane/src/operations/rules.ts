@@ -111,7 +111,7 @@ export const bake = (
   nowMs: number
 ): { readonly kind: 'wait' } | { readonly kind: 'end' } | { readonly kind: 'roll-back'; readonly reason: Reason } => {
   const fellBack = serving(members).filter(({ report }) => report?.fellBack)
-  if (warm && isVerdict(fellBack, members)) return { kind: 'roll-back', reason: fallbackReason(fellBack) }
+  if (warm && isUnited(fellBack, members)) return { kind: 'roll-back', reason: fallbackReason(fellBack) }
   return bakeUntilMs !== undefined && nowMs >= bakeUntilMs ? { kind: 'end' } : { kind: 'wait' }
 }
 
@@ -161,10 +161,10 @@ const route = (operation: Operation, facts: Facts, nowMs: number): Step => {
   const members = serving(facts.members)
 
   const fellBack = members.filter(({ report }) => report?.answers && report.fellBack)
-  if (facts.warm && isVerdict(fellBack, facts.members)) return { kind: 'roll-back', reason: fallbackReason(fellBack) }
+  if (facts.warm && isUnited(fellBack, facts.members)) return { kind: 'roll-back', reason: fallbackReason(fellBack) }
 
   const broken = members.filter(({ report }) => report?.answers && report.pool === 'failed' && !report.fellBack)
-  if (isVerdict(broken, facts.members)) {
+  if (isUnited(broken, facts.members)) {
     // Only where nobody ever routed it: going back to what the owner just left is not for us to decide.
     const revert = facts.warm && members.every(({ report }) => report?.routed !== digest)
     return { ...failed('switch_failed', describeFailures(broken)), revert }
@@ -201,6 +201,10 @@ const serving = (members: readonly MemberFacts[]): MemberFacts[] => members.filt
 const isVerdict = (saying: readonly MemberFacts[], members: readonly MemberFacts[]): boolean =>
   saying.length >= 2 ||
   (saying.length > 0 && saying.length === serving(members).filter(({ report }) => report !== undefined).length)
+
+/** For what changes a whole fleet's traffic: one server is believed only where it is the only one that serves. */
+const isUnited = (saying: readonly MemberFacts[], members: readonly MemberFacts[]): boolean =>
+  saying.length >= 2 || (saying.length === 1 && serving(members).length === 1)
 
 const isOverdue = (operation: Operation, state: 'preparing' | 'switching', facts: Facts, nowMs: number): boolean =>
   nowMs - Math.max(operation.stateSinceMs, facts.readableSinceMs) >= boundMs(state, facts.release?.probe)
