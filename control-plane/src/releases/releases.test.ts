@@ -105,6 +105,18 @@ describe('rolling back', () => {
     assert.equal((await rollBack({ release: ids[0] })).body.code, 'release_failed')
   })
 
+  it('refuses a release that was never live: nobody knows that it can be', async () => {
+    const { ids, rollBack } = await scene('never', 2)
+    await owner
+      .update(releases)
+      .set({ wasLive: false, liveAt: null })
+      .where(eq(releases.id, ids[0] ?? ''))
+
+    const { status, body } = await rollBack({ release: ids[0] })
+
+    assert.deepEqual([status, body.code, body.field], [409, 'nothing_to_roll_back_to', '/release'])
+  })
+
   it('refuses where the deployment is disabled', async () => {
     const { path, rollBack } = await scene('off', 2)
     await ours.send('PATCH', path, { status: 'disabled' })

@@ -67,6 +67,8 @@ const chooseTarget = async (
   if (!target) throw notFound('/release')
   if (target.status === 'failed') throw refusal('release_failed', 'this release could never be packaged', { field: '/release' })
   if (target.id === current?.id) throw refusal('already_live', 'this release is live', { field: '/release' })
+  if (!target.wasLive)
+    throw refusal('nothing_to_roll_back_to', 'this release was never live; deploy its version instead', { field: '/release' })
   return target
 }
 
