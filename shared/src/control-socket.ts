@@ -60,7 +60,10 @@ export const serveControl = async (socketPath: string, handlers: ControlHandlers
   }
 }
 
-/** One call to a control socket. Throws a `Refusal` with the other side's code, or `unreachable`. */
+/**
+ * One call to a control socket. Throws a `Refusal` with the other side's code, or `unreachable` when nobody is there, or
+ * `no_answer` when somebody is who did not answer in time: what was asked may be done, or be done yet.
+ */
 export const callControl = (
   socketPath: string,
   method: 'GET' | 'PUT' | 'POST' | 'DELETE',
@@ -69,11 +72,17 @@ export const callControl = (
   { timeoutMs = 5000 }: { timeoutMs?: number } = {}
 ): Promise<unknown> =>
   new Promise((resolve, reject) => {
+    let isAnswering = false
     const fail = (cause: unknown) =>
-      reject(new Refusal('unreachable', `no answer on the control socket ${socketPath}`, { cause }))
+      reject(
+        !isAnswering && isNobody(cause)
+          ? new Refusal('unreachable', `nobody is at the control socket ${socketPath}`, { cause })
+          : new Refusal('no_answer', `no answer on the control socket ${socketPath}; what was asked may be done`, { cause })
+      )
     const outgoing = request(
       { socketPath, method, path, headers: { 'content-type': 'application/json' }, timeout: timeoutMs },
       (incoming) => {
+        isAnswering = true
         readJson(incoming).then((answer) => {
           if (incoming.statusCode === 200) return resolve(answer)
           const { code, message } = answer as { code: string; message: string } // our own server's error shape
@@ -85,6 +94,10 @@ export const callControl = (
     outgoing.on('error', fail)
     outgoing.end(body === undefined ? undefined : JSON.stringify(body))
   })
+
+// A connection that ends before the first byte of an answer is one whose process just ended.
+const nobodyCodes: readonly unknown[] = ['ENOENT', 'ECONNREFUSED', 'ECONNRESET', 'EPIPE']
+const isNobody = (cause: unknown): boolean => cause instanceof Error && 'code' in cause && nobodyCodes.includes(cause.code)
 
 const readJson = async (incoming: IncomingMessage): Promise<unknown> => {
   const chunks: Buffer[] = []

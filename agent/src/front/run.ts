@@ -80,7 +80,7 @@ export const runFront = async ({
   const control = await serveControl(await frontSocket(serverFolder), {
     'PUT /table': (body) => inTurn(() => put(parseTable(body))),
     'GET /table': () => inTurn(async () => ({ table: table ?? null, wasTold })),
-    'GET /stats': () => inTurn(async () => front.stats()),
+    'GET /stats': async () => front.stats(),
     'POST /cut': (body) =>
       inTurn(async () => {
         const { deployment, release } = parseCut(body)

@@ -8,10 +8,10 @@ import { parseTable, parseTableText } from '../front/table.ts'
 import type { FrontTable } from './host.ts'
 
 /** The agent's side of the front: commands it while it is up, and leaves it what it will read while it is not. */
-export const frontDoor = (serverFolder: string) => {
+export const frontDoor = (serverFolder: string, { answerMsMax = 5000 }: { readonly answerMsMax?: number } = {}) => {
   const files = frontFiles(serverFolder)
   const call = async (method: 'GET' | 'PUT' | 'POST', path: string, body?: unknown) =>
-    callControl(await frontSocket(serverFolder), method, path, body)
+    callControl(await frontSocket(serverFolder), method, path, body, { timeoutMs: answerMsMax })
 
   const readDisk = async (): Promise<FrontTable | undefined> => {
     const text = await readTextIfThere(files.table)
@@ -22,7 +22,11 @@ export const frontDoor = (serverFolder: string) => {
     socket: () => frontSocket(serverFolder),
 
     observe: async (): Promise<{ table: FrontTable | undefined; frontUp: boolean; frontUntold: boolean }> => {
-      const answer = await ifUp(() => call('GET', '/table'))
+      // One that is slow to answer is looked at on its disk, which is never behind it; it is not called up.
+      const answer = await ifUp(() => call('GET', '/table')).catch((error: unknown) => {
+        if (error instanceof Refusal && error.code === 'no_answer') return undefined
+        throw error
+      })
       if (!answer) return { table: await readDisk(), frontUp: false, frontUntold: false }
       const { table, wasTold } = answer.value as { table: unknown; wasTold: boolean } // our own front's answer
       return { table: table === null ? undefined : parseTable(table), frontUp: true, frontUntold: !wasTold }
@@ -57,7 +61,7 @@ export const frontDoor = (serverFolder: string) => {
   }
 }
 
-/** Nothing when the front is down; every other failure is the caller's. */
+/** Nothing when the front is down; one that is up and slow is not: its requests are under way. Every other failure is the caller's. */
 const ifUp = async (call: () => Promise<unknown>): Promise<{ readonly value: unknown } | undefined> => {
   try {
     return { value: await call() }

@@ -118,7 +118,7 @@ const findView = async ({ socketPath }: Supervisor): Promise<CloudView | undefin
   try {
     return parseCloudView(await callControl(socketPath, 'GET', '/state'))
   } catch (error) {
-    if (error instanceof Refusal && error.code === 'unreachable') return undefined
+    if (error instanceof Refusal && (error.code === 'unreachable' || error.code === 'no_answer')) return undefined
     throw error
   }
 }
