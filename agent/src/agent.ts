@@ -27,7 +27,7 @@ import { fleetKeys } from './packages/fleet-keys.ts'
 import { packages as openPackages } from './packages/packages.ts'
 import { poolMemory } from './pool-memory.ts'
 import { reconciler as makeReconciler } from './reconcile.ts'
-import { reporter as makeReporter, observedDeployment } from './report.ts'
+import { isSettled, reporter as makeReporter, observedDeployment } from './report.ts'
 import { router as makeRouter } from './router.ts'
 import { desiredFolder } from './store/desired-folder.ts'
 import { desiredReader } from './store/desired-reader.ts'
@@ -162,7 +162,14 @@ export const agent = async (o: AgentOptions) => {
         .map((state) => observedDeployment(state, failures, observer.restartsOf))
     }
   }
-  const reporter = makeReporter({ objects, key: layout.observed(fleet, machine.server), build: report, clock })
+  const settled = () =>
+    new Set(
+      reconciler
+        .states()
+        .filter(isSettled)
+        .map(({ deployment }) => deployment)
+    )
+  const reporter = makeReporter({ objects, key: layout.observed(fleet, machine.server), build: report, settled, clock })
 
   /** What no desired release needs goes, once everything that is desired stands. */
   const sweep = async (): Promise<void> => {

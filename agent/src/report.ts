@@ -60,15 +60,42 @@ const stateOf = ({ state, trust }: PoolObserved): ObservedPool['state'] => {
   return state === 'running' && trust === 'probed' ? 'ready' : 'preparing'
 }
 
-/** A report that everybody will read: when it would be too large, reasons lose their words first, then go. */
-export const fitReport = (report: Observed): string => {
-  const shortened = [
-    report,
-    withReasons(report, ({ code }) => ({ code, message: '' })),
-    { ...withReasons(report, () => undefined), builds: [], notIsolated: report.notIsolated.slice(0, 1) }
-  ]
-  const texts = shortened.map((each) => canonicalJson(each))
-  return texts.find((text) => Buffer.byteLength(text) <= observedBytesMax) ?? (texts.at(-1) as string) // there are three
+/** Whether this deployment serves what is desired and nothing is under way: nobody waits for news of its pools. */
+export const isSettled = ({ desired, view }: Pick<LaneState, 'desired' | 'view'>): boolean =>
+  desired?.current != null && desired.preparing === null && findServing(view) === desired.current.release
+
+/**
+ * A report that everybody will read, never larger than what is read. When it would be, reasons lose their words first; then
+ * the pools of settled deployments go, then all reasons, and at last as many deployments as must, settled ones first.
+ */
+export const fitReport = (report: Observed, settled: ReadonlySet<string> = new Set()): string => {
+  const wordless = withReasons(report, ({ code }) => ({ code, message: '' }))
+  const short = { ...withoutSettledPools(wordless, settled), builds: [], notIsolated: report.notIsolated.slice(0, 1) }
+  const bare = withReasons(short, () => undefined)
+  for (const each of [report, wordless, withoutSettledPools(wordless, settled), short, bare]) {
+    const text = canonicalJson(each)
+    if (Buffer.byteLength(text) <= observedBytesMax) return text
+  }
+  return canonicalJson(cut(bare, settled))
+}
+
+const withoutSettledPools = (report: Observed, settled: ReadonlySet<string>): Observed => ({
+  ...report,
+  deployments: report.deployments.map((each) =>
+    settled.has(each.deployment) && each.pools.every(({ reason }) => !reason) ? { ...each, pools: [] } : each
+  )
+})
+
+const cut = (report: Observed, settled: ReadonlySet<string>): Observed => {
+  const { deployments } = report
+  const isAwaited = ({ deployment }: ObservedDeployment) => !settled.has(deployment)
+  const ordered = [...deployments.filter(isAwaited), ...deployments.filter((each) => !isAwaited(each))]
+  let room = observedBytesMax - Buffer.byteLength(canonicalJson({ ...report, deployments: [] }))
+  const kept = ordered.filter((each) => {
+    room -= Buffer.byteLength(canonicalJson(each)) + 1
+    return room >= 0
+  })
+  return { ...report, deployments: kept }
 }
 
 const withReasons = (
@@ -95,11 +122,14 @@ export const reporter = ({
   objects,
   key,
   build,
+  settled,
   clock
 }: {
   readonly objects: Pick<Objects, 'put'>
   readonly key: string
   readonly build: () => Omit<Observed, 'at'>
+  /** The deployments of which a report says less when it would be too large. */
+  readonly settled: () => ReadonlySet<string>
   readonly clock: Clock
 }) => {
   const never = new AbortController().signal
@@ -117,7 +147,7 @@ export const reporter = ({
       const text = canonicalJson(report)
       const now = clock.now()
       if (text === writtenText && now.getTime() - writtenAt < everyMs) continue
-      const body = Buffer.from(fitReport({ ...report, at: now.toISOString() }))
+      const body = Buffer.from(fitReport({ ...report, at: now.toISOString() }, settled()))
       // A put that hangs must not silence the server: it is given up, and the next poll writes the newest.
       await withDeadline({ clock, ms: putMsMax, signal: never, what: 'writing the report' }, () =>
         objects.put(key, body, { contentType: 'application/json' })

@@ -1,7 +1,15 @@
 import type { ReleaseRef } from '@berth/shared/desired'
 import fc from 'fast-check'
 import { after } from '../plan/effects.ts'
-import type { DeploymentDesired, DeploymentObserved, PoolObserved, RouteObserved, Step, Upstream } from '../plan/state.ts'
+import {
+  type DeploymentDesired,
+  type DeploymentObserved,
+  nothingObserved,
+  type PoolObserved,
+  type RouteObserved,
+  type Step,
+  type Upstream
+} from '../plan/state.ts'
 
 /** Test support: random desired and observed states of one deployment, and a host made of the plan's own effects. */
 const releases = ['a', 'b', 'c', 'd'].map((letter) => letter.repeat(64))
@@ -16,6 +24,32 @@ export const refOf = (release: string): ReleaseRef => ({
 
 /** In the model a release always gets the same port, so that a route is right or wrong at a glance. */
 export const upstreamsOf = (release: string): Upstream[] => [{ host: '127.0.0.1', port: 4000 + release.charCodeAt(0) }]
+
+/** A deployment that desires nothing but what is named. */
+export const desiredOf = (change: Partial<DeploymentDesired> = {}): DeploymentDesired => ({
+  deployment: '00000000-0000-4000-8000-00000000000d',
+  application: '00000000-0000-4000-8000-00000000000a',
+  subscription: '00000000-0000-4000-8000-00000000000c',
+  hostNames: ['one.localhost'],
+  path: '/',
+  keepWarm: 'frozen',
+  current: null,
+  preparing: null,
+  warm: null,
+  operation: null,
+  attempt: 1,
+  bake: false,
+  ...change
+})
+
+/** A deployment whose one pool runs this release and gets the requests. */
+export const servingOf = (release: string): DeploymentObserved => ({
+  ...nothingObserved,
+  route: { release, hostNames: ['one.localhost'], path: '/', upstreams: upstreamsOf(release), failed: false },
+  pools: [{ release, state: 'running', trust: 'probed', upstreams: upstreamsOf(release) }],
+  installed: [release],
+  folders: [release]
+})
 
 const arbitraryRelease = fc.constantFrom(...releases)
 const arbitraryRef = fc.option(arbitraryRelease.map(refOf))
