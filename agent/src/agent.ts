@@ -31,6 +31,7 @@ import { isSettled, reporter as makeReporter, observedDeployment } from './repor
 import { router as makeRouter } from './router.ts'
 import { desiredFolder } from './store/desired-folder.ts'
 import { desiredReader } from './store/desired-reader.ts'
+import { sweeper } from './sweep.ts'
 
 const startsMax = 4
 const deploymentsReportedMax = 2000
@@ -171,16 +172,7 @@ export const agent = async (o: AgentOptions) => {
     )
   const reporter = makeReporter({ objects, key: layout.observed(fleet, machine.server), build: report, settled, clock })
 
-  /** What no desired release needs goes, once everything that is desired stands. */
-  const sweep = async (): Promise<void> => {
-    const held = reader.held()
-    if (!held || !reconciler.isAtRest()) return
-    const refs = held.sites.flatMap(({ deployments }) =>
-      deployments.flatMap(({ current, preparing, warm }) => [current, preparing, warm].filter((ref) => ref !== null))
-    )
-    await packages.sweep(refs)
-    await builds.sweep(refs.map(({ build }) => build))
-  }
+  const sweep = sweeper({ reader, reconciler, packages, builds })
 
   return {
     /** Works until `signal` aborts; then it ends and touches no pool. */
