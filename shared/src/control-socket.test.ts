@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict'
-import { mkdtemp, rm } from 'node:fs/promises'
+import { chmod, lstat, mkdir, mkdtemp, rm, symlink } from 'node:fs/promises'
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { afterEach, beforeEach, describe, it } from 'node:test'
-import { callControl, serveControl } from './control-socket.ts'
+import { callControl, serveControl, socketPathIn } from './control-socket.ts'
 
 let folder: string
 beforeEach(async () => {
@@ -40,5 +40,35 @@ describe('a control socket', () => {
 
     assert.equal(await ends(''), 'unreachable')
     assert.equal(await ends('HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\n{'), 'no_answer')
+  })
+
+  it('gets a short path in a folder that only we may enter, which goes with its last socket', async () => {
+    const long = join(folder, 'x'.repeat(100))
+    const path = await socketPathIn(long, 'x')
+    assert.equal(await socketPathIn(long, 'x'), path)
+    assert.equal((await lstat(dirname(path))).mode & 0o777, 0o700)
+
+    const control = await serveControl(path, {})
+    await control.close()
+
+    await assert.rejects(lstat(dirname(path)), { code: 'ENOENT' })
+  })
+
+  it('never goes through a folder that somebody else may have put at its short path', async () => {
+    const long = join(folder, 'y'.repeat(100))
+    const short = dirname(await socketPathIn(long, 'x'))
+    const isRefused = () => assert.rejects(socketPathIn(long, 'x'), { code: 'foreign_folder' })
+    try {
+      await chmod(short, 0o755)
+      await isRefused()
+
+      await rm(short, { recursive: true })
+      await mkdir(join(folder, 'elsewhere'), { mode: 0o750 })
+      await symlink(join(folder, 'elsewhere'), short)
+      await isRefused()
+      assert.equal((await lstat(join(folder, 'elsewhere'))).mode & 0o777, 0o750)
+    } finally {
+      await rm(short, { recursive: true, force: true })
+    }
   })
 })

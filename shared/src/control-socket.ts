@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto'
-import { chmod, mkdir, rm, rmdir } from 'node:fs/promises'
+import { chmod, lstat, mkdir, rm, rmdir } from 'node:fs/promises'
 import { createServer, type IncomingMessage, request } from 'node:http'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
@@ -19,9 +19,26 @@ export const socketPathIn = async (folder: string, name: string): Promise<string
   const path = join(folder, `${name}.sock`)
   if (Buffer.byteLength(path) <= socketPathBytesMax) return path
   const short = `${shortFolderPrefix()}${createHash('sha256').update(folder).digest('hex').slice(0, 16)}`
-  await mkdir(short, { recursive: true, mode: 0o700 })
-  await chmod(short, 0o700)
+  await makeOwnFolder(short)
   return join(short, `${name}.sock`)
+}
+
+// The name can be guessed, and anybody may make things in the temporary folder: what is there already is not believed.
+const makeOwnFolder = async (path: string): Promise<void> => {
+  try {
+    await mkdir(path, { mode: 0o700 })
+    return
+  } catch (error) {
+    if (!(error instanceof Error && 'code' in error && error.code === 'EEXIST')) throw error
+  }
+  // On Windows there are no such modes, and the temporary folder is the user's own.
+  const uid = process.getuid?.()
+  const found = await lstat(path)
+  if (found.isDirectory() && (uid === undefined || (found.uid === uid && (found.mode & 0o777) === 0o700))) return
+  throw new Refusal(
+    'foreign_folder',
+    `${path} is not a folder that only we may enter, so no control socket is put there; nothing was changed. Remove it, and start again`
+  )
 }
 
 const shortFolderPrefix = (): string => join(tmpdir(), `berth-${process.getuid?.() ?? 'user'}-`)
