@@ -300,4 +300,15 @@ describe('an exchange', () => {
     pour()
     await eventually(() => endless.socket.destroyed)
   })
+
+  it('passes on the whole of a large answer to a client that wanted a WebSocket', async () => {
+    const size = 20_000_000
+    const plain = await bench.worker((_, response) => response.end(Buffer.alloc(size, 'x')))
+    const { front, port } = await bench.serve([routeTo([plain])])
+
+    const answer = await sendRaw(port, 'GET / HTTP/1.1\r\nhost: a.test\r\nconnection: upgrade\r\nupgrade: websocket\r\n\r\n')
+
+    assert.equal(answer.length - answer.indexOf('\r\n\r\n') - 4, size)
+    await eventually(() => front.stats().pools.every(({ inFlight }) => inFlight === 0))
+  })
 })

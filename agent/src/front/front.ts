@@ -177,9 +177,14 @@ const responseOn = (request: IncomingMessage, socket: Socket): ServerResponse =>
   const response = new ServerResponse(request)
   response.shouldKeepAlive = false
   response.assignSocket(socket)
+  // Node no longer does these for the connection: without them an answer that fills its buffers would stop there for good,
+  // and a connection of which nobody reads the end would stay.
+  const drained = () => response.emit('drain')
+  socket.on('drain', drained)
   response.once('finish', () => {
+    socket.off('drain', drained)
     response.detachSocket(socket)
-    socket.end()
+    socket.destroySoon()
   })
   socket.on('error', () => socket.destroy())
   return response
