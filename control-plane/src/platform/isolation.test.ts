@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { it } from 'node:test'
 import { sql } from 'drizzle-orm'
+import { DrizzleQueryError } from 'drizzle-orm/errors'
 import { testDatabase } from '../testing/postgres.ts'
 import { connect, disconnect, inSubscription, inTransaction } from './database.ts'
 import { mayOnTables, platformTables, serviceRoles } from './roles.ts'
@@ -13,6 +14,8 @@ const tables = (await rowsOf(`select tablename from pg_tables where schemaname =
   String(row.tablename)
 )
 const isOwned = (table: string) => !platformTables.some((name) => name === table)
+
+const withoutColumn = (command: string): string => command.replace(/\(.*/, '')
 
 /** These are a subscription's by another column or with a null in it; their own tests say how. */
 const otherwiseOwned = new Set(['subscriptions', 'audit_entries'])
@@ -42,7 +45,9 @@ it('lets row-level security rule every table of a subscription, and only service
     const policies = await rowsOf(`select tablename, cmd, policyname from pg_policies where '${role}' = any (roles)`)
     const expected = Object.entries(mayOnTables[role])
       .filter(([table]) => isOwned(table))
-      .flatMap(([table, commands]) => commands.map((command) => `${table} ${command} ${role.replace('berth_', '')}_${command}`))
+      .flatMap(([table, commands]) =>
+        commands.map(withoutColumn).map((command) => `${table} ${command} ${role.replace('berth_', '')}_${command}`)
+      )
     assert.deepEqual(
       policies.map((row) => `${row.tablename} ${String(row.cmd).toLowerCase()} ${row.policyname}`).toSorted(),
       expected.toSorted()
@@ -53,12 +58,35 @@ it('lets row-level security rule every table of a subscription, and only service
 it('grants each service what its row of the table says, and nothing else to anybody', async () => {
   const granted = await rowsOf(
     `select grantee, table_name, lower(privilege_type) as command from information_schema.role_table_grants
-     where table_schema = 'public' and grantee <> 'berth_owner'`
+     where table_schema = 'public' and grantee <> 'berth_owner'
+     union all
+     select a.grantee::regrole::text, c.relname, lower(a.privilege_type) || '(' || t.attname || ')'
+     from pg_attribute t join pg_class c on c.oid = t.attrelid and c.relnamespace = 'public'::regnamespace, aclexplode(t.attacl) a`
   )
   const expected = serviceRoles.flatMap((role) =>
     Object.entries(mayOnTables[role]).flatMap(([table, commands]) => commands.map((command) => `${role} ${table} ${command}`))
   )
   assert.deepEqual(granted.map((row) => `${row.grantee} ${row.table_name} ${row.command}`).toSorted(), expected.toSorted())
+})
+
+it('lets no service make a person, nor give anybody rights over the platform', async () => {
+  for (const role of serviceRoles) {
+    const db = connect(database.urlOf(role))
+    try {
+      for (const statement of [
+        "insert into users (email, name, password_hash, operator) values ('a@example.com', 'a', '-', true)",
+        'update users set operator = true',
+        "update sites set status = 'disabled'"
+      ])
+        await assert.rejects(
+          inSubscription(db, crypto.randomUUID(), (tx) => tx.execute(sql.raw(statement))),
+          (error) => error instanceof DrizzleQueryError && /permission denied/.test(String(error.cause)),
+          `${role}: ${statement}`
+        )
+    } finally {
+      await disconnect(db)
+    }
+  }
 })
 
 it('gives services nothing to own, and no right that reaches past row-level security', async () => {

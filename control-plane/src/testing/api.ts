@@ -90,9 +90,9 @@ export const testApi = async ({
     objects,
     log,
     stranger: sender(app),
-    operator: sender(app, await signedIn(db, { email: 'operator@example.com', operator: true })),
-    ours: await tenant(app, db, 'ours'),
-    theirs: await tenant(app, db, 'theirs')
+    operator: sender(app, await signedIn(owner, { email: 'operator@example.com', operator: true })),
+    ours: await tenant(app, owner, 'ours'),
+    theirs: await tenant(app, owner, 'theirs')
   }
 }
 
@@ -101,18 +101,18 @@ const makeObjects = async (root: string, clock: Clock) => {
   return folderObjects({ root, presign: { origin: () => 'http://127.0.0.1:1', secret: Buffer.alloc(32, 7), clock } })
 }
 
-const tenant = async (app: FastifyInstance, db: Db, name: string): Promise<TestTenant> => {
-  const token = await signedIn(db, { email: `${name}@example.com` })
+const tenant = async (app: FastifyInstance, owner: Db, name: string): Promise<TestTenant> => {
+  const token = await signedIn(owner, { email: `${name}@example.com` })
   const send = sender(app, token)
   const user = (await send('GET', '/v1/me')).body.user.id
   const subscription = crypto.randomUUID()
-  await inSubscription(db, subscription, (tx) => makeSubscription(tx, { id: subscription, name, ownerId: user }))
+  await inSubscription(owner, subscription, (tx) => makeSubscription(tx, { id: subscription, name, ownerId: user }))
   return { token, user, subscription, send, below: `/v1/subscriptions/${subscription}` }
 }
 
 /** A person with a session; nobody needs their password. */
-const signedIn = (db: Db, { email, operator = false }: { email: string; operator?: boolean }): Promise<string> =>
-  inTransaction(db, async (tx) => {
+const signedIn = (owner: Db, { email, operator = false }: { email: string; operator?: boolean }): Promise<string> =>
+  inTransaction(owner, async (tx) => {
     const user = one(await insertUser(tx, { email, name: email, passwordHash: '-', operator }))
     const { secret, hash } = newSecret()
     const session = one(await insertSession(tx, { userId: user.id, tokenHash: hash, seconds: 3600 }))

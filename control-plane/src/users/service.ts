@@ -75,7 +75,8 @@ export type FirstUser = { readonly email: string; readonly name: string }
 
 /**
  * The first start of a platform: an operator and an owner with random passwords, which are told here only, and the owner's
- * subscription with the account `main`. Answers nothing when there are users already.
+ * subscription with the account `main`. Answers nothing when there are users already. `db` is the owner of the tables: no service may
+ * make a person.
  */
 export const makeFirstUsers = async (
   { db, passwords }: Pick<Deps, 'db' | 'passwords'>,

@@ -106,7 +106,7 @@ it('lets two passwords be checked at once, some wait, and refuses more', async (
 
 it('makes the first operator and owner once, with passwords that work', async () => {
   const database = await testDatabase()
-  const db = connect(database.urlOf('berth_api'))
+  const db = connect(database.ownerUrl)
   try {
     const people = {
       operator: { email: 'operator@localhost', name: 'Operator' },
