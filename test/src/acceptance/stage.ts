@@ -92,7 +92,7 @@ const stageOf = (system: System, plays: readonly Play[]): Stage => {
 }
 
 // Any pause of the service that is longer than this shows as a failed or slow request, and two cores still have time to serve.
-const paceMs = 8
+const paceMs = 12
 
 const summaryOf = (title: string, report: ProbeReport, { countedApart, unproven }: Judgement): string => {
   const lines = [

@@ -1,4 +1,5 @@
-import { type AddressInfo, createServer } from 'node:net'
+import { randomInt } from 'node:crypto'
+import { createServer } from 'node:net'
 
 /** As many numbers as were asked for, where that is known when it is written. */
 type Ports<Count extends number> = Count extends 2
@@ -7,19 +8,22 @@ type Ports<Count extends number> = Count extends 2
     ? [number, number, number, number, number]
     : number[]
 
-/** Ports of 127.0.0.1 that were free a moment ago; held open together, so that they differ. */
+// Below every system's range of ports for outgoing connections: one of those may sit on a port just when it is needed again.
+const range = { from: 10_000, to: 20_000 } as const
+
+/** Different ports of 127.0.0.1 that nobody listened on a moment ago. */
 export const findFreePorts = async <Count extends number>(count: Count): Promise<Ports<Count>> => {
-  const servers = await Promise.all(
-    Array.from({ length: count }, async () => {
-      const server = createServer()
-      await new Promise<void>((resolve, reject) => {
-        server.once('error', reject)
-        server.listen(0, '127.0.0.1', resolve)
-      })
-      return server
-    })
-  )
-  const ports = servers.map((server) => (server.address() as AddressInfo).port) // a listening TCP server has one
-  await Promise.all(servers.map((server) => new Promise((resolve) => server.close(resolve))))
-  return ports as Ports<Count> // as many as there are servers
+  const ports = new Set<number>()
+  while (ports.size < count) {
+    const port = randomInt(range.from, range.to)
+    if (await canListen(port)) ports.add(port)
+  }
+  return [...ports] as Ports<Count> // as many as were asked for
 }
+
+const canListen = (port: number): Promise<boolean> =>
+  new Promise((resolve) => {
+    const server = createServer()
+    server.once('error', () => resolve(false))
+    server.listen({ port, host: '127.0.0.1', exclusive: true }, () => server.close(() => resolve(true)))
+  })
