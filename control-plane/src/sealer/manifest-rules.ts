@@ -17,8 +17,7 @@ export const checkManifest = (bytes: Uint8Array, { subscription, application, di
   if (sha256Hex(bytes) !== digest)
     throw new Refusal('manifest_altered', 'the manifest is not the one that was declared when the upload was finished')
   const manifest = parseManifest(bytes)
-  if (canonicalJson(manifest) !== Buffer.from(bytes).toString('utf8'))
-    throw new Refusal('bad_manifest', 'the manifest is not in canonical JSON')
+  if (!isCanonical(manifest, bytes)) throw new Refusal('bad_manifest', 'the manifest is not in canonical JSON')
   if (manifest.subscription !== subscription || manifest.application !== application)
     throw new Refusal('bad_manifest', 'the manifest is another application’s')
 
@@ -33,6 +32,15 @@ export const checkManifest = (bytes: Uint8Array, { subscription, application, di
       throw new Refusal('bad_manifest', `the manifest does not list its files in order at ${path}`)
   }
   return manifest
+}
+
+/** What has no canonical form at all is the publisher's fault too. */
+const isCanonical = (manifest: Manifest, bytes: Uint8Array): boolean => {
+  try {
+    return canonicalJson(manifest) === Buffer.from(bytes).toString('utf8')
+  } catch {
+    return false
+  }
 }
 
 export const bytesOf = (manifest: Manifest): number => manifest.files.reduce((sum, { size }) => sum + size, 0)

@@ -7,6 +7,7 @@ import { parseEnvelope } from '@berth/shared/dsse'
 import { layout } from '@berth/shared/layout'
 import { parseManifestStatement } from '@berth/shared/manifest'
 import { getBytes } from '@berth/shared/objects/bytes'
+import { ObjectsError } from '@berth/shared/objects/objects'
 import { verifyStatement } from '@berth/shared/trust'
 import { eq } from 'drizzle-orm'
 import { operations } from '../operations/schema.ts'
@@ -225,6 +226,19 @@ describe('an upload is refused, with nothing made and nothing left', () => {
       (tenant) => publicationOf(tenant, Object.fromEntries(Array.from({ length: 21 }, (_, at) => [`f${at}`, `${at}`])))
     ],
     ['it has too many bytes', 'too_large', (tenant) => publicationOf(tenant, { a: randomBytes(100_001) })],
+    [
+      'a path holds half a character',
+      'bad_manifest',
+      (tenant) => ({
+        ...publicationOf(tenant, { a: 'x' }),
+        manifestText: (text) => text.replace('"path":"a"', '"path":"\\ud800"')
+      })
+    ],
+    [
+      'the manifest names a field that no database could keep',
+      'bad_manifest',
+      (tenant) => ({ ...publicationOf(tenant, { a: 'x' }), manifestText: (text) => text.replace('{', '{"\\u0000":1,') })
+    ],
     ['it has no files', 'bad_manifest', (tenant) => publicationOf(tenant, {})],
     ['a pack is missing', 'pack_missing', (tenant) => ({ ...twoFiles(tenant), onSent: (packs) => packs.slice(1) })],
     [
@@ -355,6 +369,29 @@ describe('an upload is refused, with nothing made and nothing left', () => {
       )
     })
   }
+
+  it('when it could not be sealed for an hour, and not because something was away', async () => {
+    const tenant = await putTenant(cell)
+    const upload = await sendUpload(cell, tenant, twoFiles(tenant))
+    const since = async (ms: number, error: Error) => {
+      await owner
+        .update(uploads)
+        .set({ finishedAt: new Date(Date.now() - ms) })
+        .where(eq(uploads.id, upload))
+      const checkpoint = async (reached: Checkpoint) => {
+        if (reached === 'pack-put') throw error
+      }
+      await makeTestSealer({ checkpoint }).pass()
+      const { state, refusalCode } = await findUpload(upload)
+      return [state, refusalCode]
+    }
+    const hourMs = 3_600_000
+
+    assert.deepEqual(await since(hourMs / 2, new Error('odd')), ['finishing', null])
+    assert.deepEqual(await since(hourMs, new ObjectsError('unavailable', 'the store is away')), ['finishing', null])
+    assert.deepEqual(await since(hourMs, new Error('odd')), ['refused', 'sealing_failed'])
+    assert.deepEqual(await keysBelow(cell, `staging/${tenant.subscription}/`), [])
+  })
 
   it('when it was not finished in time', async () => {
     const tenant = await putTenant(cell)

@@ -5,6 +5,7 @@ import type { Manifest, ManifestStatement } from '@berth/shared/manifest'
 import { getBytes } from '@berth/shared/objects/bytes'
 import { Refusal } from '@berth/shared/refusal'
 import { openWithKey, sealWithKey } from '@berth/shared/sealed'
+import { asRefusal } from '../platform/errors.ts'
 import type { SealerContext } from './deps.ts'
 import { kindOf, packageFile } from './kind.ts'
 import { putOnce } from './put-once.ts'
@@ -24,26 +25,41 @@ export const manifestContext = (subscription: string, application: string, numbe
 
 type Verified = { readonly manifest: Manifest; readonly packageJson: Buffer | undefined; readonly packs: readonly VaultPack[] }
 
+/** How long the sealer tries an upload that does not end as a version and is refused by no rule either. */
+const tryingMsMax = 60 * 60_000
+
+/**
+ * Seals an upload that was finished, or refuses it. One that fails again and again, and not because something is away, is given up
+ * after an hour: whatever it is, nobody shall wait for it, or fetch it, for ever.
+ */
+export const sealUpload = async (context: SealerContext, id: string): Promise<void> => {
+  const upload = await findFinishing(context.db, id)
+  if (!upload) return
+  try {
+    await seal(context, upload)
+  } catch (error) {
+    const sinceMs = (upload.finishedAt ?? upload.createdAt).getTime()
+    const isOurs = asRefusal(error)?.code === 'unavailable' || context.clock.now().getTime() - sinceMs < tryingMsMax
+    if (!isOurs) await refuse(context, upload, new Refusal('sealing_failed', 'the upload could not be sealed; publish anew'))
+    throw error
+  }
+}
+
 /**
  * Makes a version of an upload that was finished: everything is opened, verified and sealed anew for the vault before a number is
  * taken, and the version's row is the last thing that is written. Stopped anywhere, it is done again from the start and ends the same;
  * packs that a stopped try left in the vault belong to no version.
  */
-export const sealUpload = async (context: SealerContext, id: string): Promise<void> => {
-  const upload = await findFinishing(context.db, id)
-  if (!upload) return
+const seal = async (context: SealerContext, upload: UploadToSeal): Promise<void> => {
   const { objects, contentKeys, reach } = context
-  const { subscriptionId: subscription, applicationId: application } = upload
+  const { id, subscriptionId: subscription, applicationId: application } = upload
   const contentKey = await contentKeys.get(subscription)
   const vault = vaultPacks({ objects, contentKey, subscription, application, onPut: () => reach('pack-put') })
 
   const verified = await verify(context, upload, vault)
   if (verified instanceof Refusal) {
     await vault.discard()
-    await refuseUpload(context.db, upload, verified)
-    await reach('upload-refused')
-    await deleteStaging(objects, subscription, id)
-    return
+    return refuse(context, upload, verified)
   }
   await reach('upload-verified')
 
@@ -57,6 +73,13 @@ export const sealUpload = async (context: SealerContext, id: string): Promise<vo
   if (!committed) await vault.discard()
   await reach('version-committed')
   await deleteStaging(objects, subscription, id)
+}
+
+/** A version that was made after all stays: then this changes nothing. */
+const refuse = async ({ db, objects, reach }: SealerContext, upload: UploadToSeal, why: Refusal): Promise<void> => {
+  await refuseUpload(db, upload, why)
+  await reach('upload-refused')
+  await deleteStaging(objects, upload.subscriptionId, upload.id)
 }
 
 /** Answers the refusal where the publisher's upload is at fault; throws for what is our own trouble, which is tried again. */

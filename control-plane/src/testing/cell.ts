@@ -183,6 +183,8 @@ export type Publication = {
   deploy?: { deployment: string }
   /** Changes the packs on their way into the store; what was declared stays. */
   onSent?: (packs: Sent[]) => Sent[]
+  /** Changes the manifest's text before it is declared and sealed. */
+  manifestText?: (text: string) => string
   /** Changes the sealed manifest on its way into the store. */
   onManifest?: (sealed: Buffer) => Buffer | undefined
   declaredManifest?: string
@@ -209,7 +211,8 @@ export const sendUpload = async ({ owner, objects, keys }: Cell, tenant: Tenant,
   const { subscription, application } = tenant
   const upload = randomUUID()
   const { plaintext, wrapped } = await keys.dataKey('uploads', { purpose: 'upload', subscription, upload })
-  const manifestBytes = Buffer.from(canonicalJson(publication.manifest))
+  const text = canonicalJson(publication.manifest)
+  const manifestBytes = Buffer.from(publication.manifestText?.(text) ?? text)
   const context = { purpose: 'upload-manifest', subscription, application, upload, ...publication.sealedFor }
   const sealed = await sealWithKey(plaintext, context, manifestBytes)
   const manifest = publication.onManifest ? publication.onManifest(sealed) : sealed
