@@ -1,5 +1,6 @@
 import { request } from 'node:http'
 import type { Clock } from '@berth/shared/clock'
+import { isTakenByOther } from '@berth/shared/listeners'
 import type { PoolReason, ProbeAnswer, ProbeRequest, ProbeResult } from './host.ts'
 
 /** What a probe looks at before each question: where workers are, or that there will be none. */
@@ -12,6 +13,8 @@ const againMs = 25
 
 type ProbeOptions = {
   readonly address: string
+  /** The workers' own user; an answer of anybody else's process is none. */
+  readonly uid: number | undefined
   readonly look: () => Promise<ProbedPool>
   readonly asked: ProbeRequest
   readonly clock: Clock
@@ -19,7 +22,7 @@ type ProbeOptions = {
 }
 
 /** Asks each worker until it gave the wanted number of good answers in a row, or until the time is over. */
-export const probePool = async ({ address, look, asked, clock, signal }: ProbeOptions): Promise<ProbeResult> => {
+export const probePool = async ({ address, uid, look, asked, clock, signal }: ProbeOptions): Promise<ProbeResult> => {
   const end = clock.now().getTime() + asked.deadlineMs
   const good = new Map<number, number>()
   let attempts = 0
@@ -33,7 +36,7 @@ export const probePool = async ({ address, look, asked, clock, signal }: ProbeOp
       open
         .filter(({ ready }) => ready)
         .map(async ({ port }) => {
-          const answer = await ask(address, port, asked, clock, signal)
+          const answer = await askOwn({ address, uid, asked, clock, signal }, port)
           const isGood = answer.status === asked.status
           good.set(port, isGood ? (good.get(port) ?? 0) + 1 : 0)
           return isGood ? undefined : answer
@@ -46,6 +49,14 @@ export const probePool = async ({ address, look, asked, clock, signal }: ProbeOp
     // Good answers are asked for one after the other at once; anything else gets a moment to become good.
     if (bad || answers.length === 0) await clock.wait(againMs, signal)
   }
+}
+
+/** Asks before and after whose the port is: it may change hands at any time, and a stranger's answer proves nothing. */
+const askOwn = async ({ address, uid, asked, clock, signal }: Omit<ProbeOptions, 'look'>, port: number): Promise<ProbeAnswer> => {
+  const taken = { url: `http://${address}:${port}${asked.path}`, ms: 0, error: 'another user listens on the port' }
+  if (await isTakenByOther(address, port, uid)) return taken
+  const answer = await ask(address, port, asked, clock, signal)
+  return (await isTakenByOther(address, port, uid)) ? taken : answer
 }
 
 /** One question on a connection of its own. A redirect is an answer like any other. */

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { spawn } from 'node:child_process'
 import { chmod, readdir, readFile, stat, writeFile } from 'node:fs/promises'
 import { get } from 'node:http'
 import { join } from 'node:path'
@@ -204,6 +205,24 @@ describe('pools that are processes', () => {
 
     assert.ok(!result.ok)
     assert.match(result.reason?.message ?? '', /accepted no connection .* within 100 ms/)
+  })
+
+  it('are never ready nor probed by the answers of another user who listens on their port', {
+    skip: (process.platform !== 'linux' || process.getuid?.() !== 0) && 'not root on Linux'
+  }, async () => {
+    const spec = await bench.release('1', { settings: { HELLO_START: 'hang' }, startupMs: 1500 })
+    await host.startPool(spec)
+    const port = await eventually(async () => portOf(await poolOf(spec)) || undefined)
+    const code = `require('node:http').createServer((q, a) => a.end()).listen(${port}, '${address}')`
+    const stranger = spawn(process.execPath, ['-e', code], { uid: 61_234, gid: 61_234, stdio: 'ignore' })
+    try {
+      const result = await host.probe(spec.deployment, spec.release, well, never)
+
+      assert.ok(!result.ok)
+      assert.match(result.reason?.message ?? '', /before it was ready, while another user listened on its port/)
+    } finally {
+      stranger.kill('SIGKILL')
+    }
   })
 
   for (const [start, status] of [

@@ -2,6 +2,7 @@ import { watch } from 'node:fs'
 import type { Clock } from '@berth/shared/clock'
 import { callControl } from '@berth/shared/control-socket'
 import { Refusal } from '@berth/shared/refusal'
+import { userOf } from '../keeper/worker.ts'
 import { frontDoor } from './front-door.ts'
 import type { Host, PoolStatus } from './host.ts'
 import { type FoundPool, isLive, poolFolders } from './pools.ts'
@@ -54,7 +55,7 @@ export const processHost = async (o: {
     probe: async (deployment, release, asked, signal) => {
       const pool = await folders.find(deployment, release)
       const look = async () => probedPool(await folders.find(deployment, release), deployment, release)
-      return probePool({ address: pool?.spec.address ?? '', look, asked, clock, signal })
+      return probePool({ address: pool?.spec.address ?? '', uid: pool && userOf(pool.spec), look, asked, clock, signal })
     },
 
     route: async (table) => {

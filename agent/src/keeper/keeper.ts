@@ -1,12 +1,13 @@
 import type { Clock } from '@berth/shared/clock'
 import { serveControl, socketPathIn } from '@berth/shared/control-socket'
+import { isTakenByOther } from '@berth/shared/listeners'
 import { isAlive, type ProcessIdentity, signalProcess, stopProcess, writeIdentity } from '@berth/shared/processes'
 import { Refusal } from '@berth/shared/refusal'
 import { crashesMax, restartDelayMs, withinWindow } from './crashes.ts'
 import { boundLog } from './log.ts'
 import { type Memory, openMemory } from './memory.ts'
 import { type KeeperSpec, type KeptWorker, poolFiles, readSpec, takeFolder } from './pool-folder.ts'
-import { adoptWorker, type Ending, endGroup, type RunningWorker, startWorker, untilListening } from './worker.ts'
+import { adoptWorker, type Ending, endGroup, type RunningWorker, startWorker, untilListening, userOf } from './worker.ts'
 
 const logEveryMs = 2000
 
@@ -104,7 +105,7 @@ const keptPool = ({ folder, spec, memory, clock }: Kept) => {
     let isLate = false
     if (memory.state().workers[slot]?.ready !== true) {
       const limit = clock.wait(spec.startupMs, gone.signal).then(() => false)
-      const listens = await Promise.race([untilListening(spec.address, port, clock, gone.signal), limit])
+      const listens = await Promise.race([untilListening(spec, port, clock, gone.signal), limit])
       isLate = !listens && !gone.signal.aborted
       if (isLate) endGroup(worker.process)
       if (listens) await becomeReady(slot)
@@ -149,7 +150,11 @@ const keptPool = ({ folder, spec, memory, clock }: Kept) => {
       return delayMs
     }
     const when = wasReady ? '' : ' before it was ready'
-    const message = `a worker ${ending}${when}; that was the end number ${crashesMax} within 5 minutes, and the pool was given up`
+    const port = memory.state().workers[slot]?.port ?? 0
+    const taken = (await isTakenByOther(spec.address, port, userOf(spec)))
+      ? `, while another user listened on its port ${port}`
+      : ''
+    const message = `a worker ${ending}${when}${taken}; that was the end number ${crashesMax} within 5 minutes, and the pool was given up`
     await memory.change({ deaths, state: 'crashed', reason: { code: 'crashed', message } })
     await end()
     return 0

@@ -2,6 +2,7 @@ import { spawn } from 'node:child_process'
 import { closeSync } from 'node:fs'
 import { connect } from 'node:net'
 import type { Clock } from '@berth/shared/clock'
+import { isTakenByOther } from '@berth/shared/listeners'
 import { findStartTime, isAlive, type ProcessIdentity } from '@berth/shared/processes'
 import { openLog } from './log.ts'
 import type { KeeperSpec } from './pool-folder.ts'
@@ -58,14 +59,18 @@ export const adoptWorker = (process: ProcessIdentity, clock: Clock): RunningWork
   return { process, ended: untilGone() }
 }
 
-/** Resolves to true once somebody listens there; to false when `signal` ends the wait. */
-export const untilListening = async (host: string, port: number, clock: Clock, signal: AbortSignal): Promise<boolean> => {
+/** Resolves to true once the pool's own user listens there; to false when `signal` ends the wait. */
+export const untilListening = async (spec: KeeperSpec, port: number, clock: Clock, signal: AbortSignal): Promise<boolean> => {
   while (!signal.aborted) {
-    if (await accepts(host, port)) return true
+    // Whoever else took the port would get this pool's requests.
+    if ((await accepts(spec.address, port)) && !(await isTakenByOther(spec.address, port, userOf(spec)))) return true
     await clock.wait(listenPollMs, signal)
   }
   return false
 }
+
+/** The user that a pool's workers run as, where the system has users. */
+export const userOf = ({ identity }: KeeperSpec): number | undefined => identity?.uid ?? process.getuid?.()
 
 /** Ends whatever is left of a worker's group: a child that kept the port would keep its successor from starting. */
 export const endGroup = ({ pid }: ProcessIdentity): void => {
