@@ -311,4 +311,46 @@ describe('an exchange', () => {
     assert.equal(answer.length - answer.indexOf('\r\n\r\n') - 4, size)
     await eventually(() => front.stats().pools.every(({ inFlight }) => inFlight === 0))
   })
+
+  it('ends connections whose clients stand still, in their upload or in their reading, and waits on for a slow worker', async () => {
+    const next = Promise.withResolvers<void>()
+    const worker = await bench.worker(async (incoming, response) => {
+      if (incoming.url === '/large') response.end(Buffer.alloc(50_000_000))
+      else if (incoming.url === '/slow') {
+        await next.promise
+        response.end('slow')
+      } else incoming.resume()
+    })
+    const { front, port, ask: askFront } = await bench.serve([routeTo([worker])], { idleMsMax: 200, connectionsMax: 100 })
+    const stand = (bytes: string) => {
+      const socket = connect(port, host)
+      socket.on('error', () => undefined)
+      socket.pause()
+      socket.write(bytes)
+      return socket
+    }
+
+    const slow = askFront('/slow')
+    const uploading = stand('POST / HTTP/1.1\r\nhost: a.test\r\ncontent-length: 100\r\n\r\nx')
+    const reading = stand('GET /large HTTP/1.1\r\nhost: a.test\r\n\r\n')
+    await eventually(() => front.stats().requests === 3)
+    await eventually(() => front.stats().pools[0]?.inFlight === 1)
+    next.resolve()
+
+    assert.equal(await (await slow).body.text(), 'slow')
+    uploading.destroy()
+    reading.destroy()
+  })
+
+  it('takes no more connections than it may have', async () => {
+    const good = await bench.saying('good')
+    const { port } = await bench.serve([routeTo([good])], { idleMsMax: 60_000, connectionsMax: 1 })
+    const first = connect(port, host)
+    await new Promise((resolve) => first.once('connect', resolve))
+
+    assert.equal(await sendRaw(port, `GET / HTTP/1.1\r\n${close}\r\n`).catch(() => ''), '')
+    first.destroy()
+
+    await eventually(async () => (await sendRaw(port, `GET / HTTP/1.1\r\n${close}\r\n`).catch(() => '')).endsWith('good'))
+  })
 })

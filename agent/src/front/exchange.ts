@@ -1,4 +1,5 @@
 import { type IncomingMessage, type ServerResponse, STATUS_CODES } from 'node:http'
+import type { Socket } from 'node:net'
 import type { Duplex, Readable } from 'node:stream'
 import type { Clock } from '@berth/shared/clock'
 import type { Dispatcher } from 'undici'
@@ -31,7 +32,7 @@ export type Exchange = {
   readonly request: IncomingMessage
   readonly response: ServerResponse
   readonly target: Target
-  readonly tunnel?: { readonly socket: Duplex; readonly head: Buffer }
+  readonly tunnel?: { readonly socket: Socket; readonly head: Buffer }
 }
 
 /** One exchange on its way, through however many attempts. */
@@ -219,7 +220,7 @@ const discard = async (request: IncomingMessage, { clock, discardMax }: Exchange
 
 /** Joins client and worker after a 101; from here on nobody reads what they tell each other. */
 const splice = (
-  { socket, head }: { readonly socket: Duplex; readonly head: Buffer },
+  { socket, head }: { readonly socket: Socket; readonly head: Buffer },
   workerSocket: Duplex,
   status: number,
   headers: RawHeaders
@@ -227,6 +228,8 @@ const splice = (
   const lines = [`HTTP/1.1 ${status} ${STATUS_CODES[status] ?? ''}`, 'connection: Upgrade', 'upgrade: websocket']
   for (let index = 0; index < headers.length; index += 2) lines.push(`${headers[index]}: ${headers[index + 1]}`)
   socket.write(`${lines.join('\r\n')}\r\n\r\n`, 'latin1')
+  // A tunnel may be silent as long as it likes.
+  socket.setTimeout(0)
   if (head.length > 0) workerSocket.write(head)
   for (const [from, to] of [
     [socket, workerSocket],

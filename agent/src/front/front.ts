@@ -37,6 +37,9 @@ export type Front = {
 
 const holdMsMax = 30_000
 const discardMax = { bytes: 16 * 1024 * 1024, ms: 10_000 }
+/** How long a connection may make the front wait for its next byte, and how many connections there may be. */
+export type FrontLimits = { readonly idleMsMax: number; readonly connectionsMax: number }
+const frontLimits: FrontLimits = { idleMsMax: 120_000, connectionsMax: 20_000 }
 const serverOptions = {
   keepAliveTimeout: 75_000,
   headersTimeout: 30_000,
@@ -49,7 +52,15 @@ const serverOptions = {
 }
 
 /** Makes a front that listens nowhere yet and knows no route. */
-export const createFront = ({ server: name, clock }: { readonly server: string; readonly clock: Clock }): Front => {
+export const createFront = ({
+  server: name,
+  clock,
+  limits: { idleMsMax, connectionsMax } = frontLimits
+}: {
+  readonly server: string
+  readonly clock: Clock
+  readonly limits?: FrontLimits
+}): Front => {
   let routes = arrangeRoutes<Destination>([], () => ({ kind: 'unknown' }))
   let pools: ReadonlyMap<string, UpstreamPool> = new Map()
   const retiring = new Set<UpstreamPool>()
@@ -92,6 +103,12 @@ export const createFront = ({ server: name, clock }: { readonly server: string; 
   )
   // Node drops headers above its own limit of a number without a word; the limit in bytes is enough.
   server.maxHeadersCount = 0
+  server.maxConnections = connectionsMax
+  server.setTimeout(idleMsMax, (socket) => {
+    // An answer may take its worker as long as it takes; the client's own part of the exchange may not.
+    if (awaitsWorker(socket, unanswered.get(socket))) socket.setTimeout(idleMsMax)
+    else socket.destroy()
+  })
   server.on('upgrade', (request: IncomingMessage, duplex: Duplex, head: Buffer) => {
     const socket = duplex as Socket // every connection of this server is a TCP socket
     // A tunnel cannot begin where answers to earlier requests are still to come; no WebSocket client asks for that.
@@ -171,6 +188,12 @@ const remember = (unanswered: Unanswered, exchange: Pick<Exchange, 'request' | '
     if (exchanges.size === 0) unanswered.delete(socket)
   })
 }
+
+/** Whether a connection on which nothing moves stands still for the worker's sake: all that its client has to do is done. */
+const awaitsWorker = (socket: Socket, exchanges: ReadonlySet<Pick<Exchange, 'request'>> | undefined): boolean =>
+  exchanges !== undefined &&
+  socket.writableLength === 0 &&
+  [...exchanges].every(({ request }) => request.complete || request.readableLength > 0)
 
 /** An answer on a connection that Node already gave up to an upgrade: for when there will be none. */
 const responseOn = (request: IncomingMessage, socket: Socket): ServerResponse => {

@@ -1,7 +1,7 @@
 import type { RequestListener } from 'node:http'
 import { systemClock } from '@berth/shared/clock'
 import { Agent, type Dispatcher, request } from 'undici'
-import { createFront, type Front } from '../front/front.ts'
+import { createFront, type Front, type FrontLimits } from '../front/front.ts'
 import type { FrontRoute } from '../host/host.ts'
 import { host, startWebWorker, type WebWorker } from './web-workers.ts'
 
@@ -19,7 +19,10 @@ export type Bench = {
   readonly saying: (text: string) => Promise<WebWorker>
   readonly swap: (front: Front, routes: readonly FrontRoute[]) => void
   /** A front in this process, listening on a port of its own, and a client of it. */
-  readonly serve: (routes: readonly FrontRoute[]) => Promise<{
+  readonly serve: (
+    routes: readonly FrontRoute[],
+    limits?: FrontLimits
+  ) => Promise<{
     readonly front: Front
     readonly port: number
     readonly ask: (path: string, options?: Ask) => Promise<Dispatcher.ResponseData>
@@ -47,8 +50,8 @@ export const createBench = (): Bench => {
     worker,
     saying: (text) => worker((_, response) => response.end(text)),
     swap,
-    serve: async (routes) => {
-      const front = createFront({ server: 's-test', clock: systemClock })
+    serve: async (routes, limits) => {
+      const front = createFront({ server: 's-test', clock: systemClock, ...(limits && { limits }) })
       fronts.push(front)
       swap(front, routes)
       const { port } = await front.listen({ host, port: 0 })
