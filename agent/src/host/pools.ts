@@ -6,6 +6,7 @@ import type { Clock } from '@berth/shared/clock'
 import { callControl } from '@berth/shared/control-socket'
 import { isAlive, type ProcessIdentity, readIdentity, signalProcess, startDetached, stopProcess } from '@berth/shared/processes'
 import { Refusal } from '@berth/shared/refusal'
+import { endUser, removeOwnedFolder } from '@berth/shared/users'
 import { portOwner } from '../keeper/memory.ts'
 import {
   findKeeper,
@@ -19,7 +20,7 @@ import {
   writeState
 } from '../keeper/pool-folder.ts'
 import { releasePorts } from '../keeper/ports.ts'
-import type { PoolSpec } from './host.ts'
+import type { PoolIdentity, PoolSpec } from './host.ts'
 import { checkPassage } from './passage.ts'
 
 /** One pool's folder, and who lives in it. */
@@ -69,7 +70,11 @@ export const poolFolders = async (o: { readonly serverFolder: string; readonly n
     const found: FoundPool[] = []
     for (const deployment of await readdir(folders.pools))
       for (const release of await readdir(join(folders.pools, deployment))) {
-        const pool = await findIn(join(folders.pools, deployment, release))
+        const folder = join(folders.pools, deployment, release)
+        // One folder that cannot be read is that pool's trouble alone.
+        const pool = await findIn(folder).catch(
+          (error: Error) => void process.stderr.write(`host: ${folder}: ${error.message}\n`)
+        )
         if (pool) found.push(pool)
       }
     return found
@@ -106,11 +111,17 @@ export const poolFolders = async (o: { readonly serverFolder: string; readonly n
     return result
   }
 
+  // Nobody may end a user's processes while a pool of that user is on its way to have a keeper.
+  const userTurn = ({ uid }: PoolIdentity): string => `user ${uid}`
+
   const start = async (folder: string, spec: PoolSpec): Promise<void> => {
     const found = await findIn(folder)
     if (found?.keeper) return
-    if (!found || found.workers.length === 0) await prepareFolder(folder, spec, found?.state)
-    await startKeeper(folder)
+    const begin = async () => {
+      if (!found || found.workers.length === 0) await prepareFolder(folder, spec, found?.state)
+      await startKeeper(folder)
+    }
+    await (spec.identity ? inTurn(userTurn(spec.identity), begin) : begin())
   }
 
   const prepareFolder = async (folder: string, spec: PoolSpec, former: KeeperState | undefined): Promise<void> => {
@@ -118,7 +129,7 @@ export const poolFolders = async (o: { readonly serverFolder: string; readonly n
     const command = await commandOf(spec)
     await makePassage(dirname(folder))
     await makePassage(folder)
-    await rm(files.temporary, { recursive: true, force: true })
+    await removeOwnedFolder(files.temporary)
     await mkdir(files.temporary, { mode: 0o700 })
     if (spec.identity) {
       await chown(files.temporary, spec.identity.uid, spec.identity.gid)
@@ -163,13 +174,24 @@ export const poolFolders = async (o: { readonly serverFolder: string; readonly n
     }
     const left = await liveWorkers(folder, spec.processes)
     await Promise.all(left.map((worker) => stopProcess(worker, { graceMs: spec.shutdownTimeLimitMs, group: true, clock })))
+    await endStrays(folder, spec)
     const socket = (await readState(folder))?.socket
+    await removeOwnedFolder(poolFiles(folder).temporary)
     await rm(folder, { recursive: true, force: true })
     // Where a socket's path would be too long, it lies alone in a short folder elsewhere.
     if (socket && dirname(socket) !== folder) await rm(dirname(socket), { recursive: true, force: true })
     await rm(spec.eventFile, { force: true })
     await releasePorts(spec.portsFolder, portOwner(spec))
     await pruneLogs(dirname(spec.logFile))
+  }
+
+  /** What left its worker's group outlives it, and would run on unseen; with another pool of that user here it cannot be told apart. */
+  const endStrays = async (folder: string, { identity }: KeeperSpec): Promise<void> => {
+    if (!identity || process.getuid?.() !== 0) return
+    await inTurn(userTurn(identity), async () => {
+      const others = (await list()).filter((pool) => pool.folder !== folder && pool.spec.identity?.uid === identity.uid)
+      if (!others.some(isLive)) await endUser(identity, clock)
+    })
   }
 
   return {

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
-import { chmod, readdir, readFile, stat, writeFile } from 'node:fs/promises'
+import { chmod, mkdir, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises'
 import { get } from 'node:http'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, it } from 'node:test'
@@ -8,9 +8,10 @@ import { systemClock } from '@berth/shared/clock'
 import { defaultPool } from '@berth/shared/fields'
 import type { ProcessIdentity } from '@berth/shared/processes'
 import { eventually } from '@berth/shared/testing/eventually'
+import { processesOfUser } from '@berth/shared/users'
 import { findKeeper } from '../keeper/pool-folder.ts'
 import { createServerBench, type ServerBench } from '../testing/server-bench.ts'
-import { host as address } from '../testing/web-workers.ts'
+import { host as address, deployments } from '../testing/web-workers.ts'
 import type { Host, PoolSpec, PoolStatus, ProbeRequest } from './host.ts'
 import { processHost } from './process.ts'
 
@@ -283,6 +284,53 @@ describe('pools that are processes', () => {
     assert.match(status, /^Groups:\s*$/m)
     const tmp = await stat(join(bench.folder, 'run', 'pools', spec.deployment, spec.release.slice(0, 12), 'tmp'))
     assert.deepEqual([tmp.uid, tmp.gid, tmp.mode & 0o777], [identity.uid, identity.gid, 0o700])
+  })
+
+  it('leave no process of their user behind, and nothing that a link of theirs leads to is removed', {
+    skip: (process.platform !== 'linux' || process.getuid?.() !== 0) && 'not root on Linux'
+  }, async () => {
+    const identity = { uid: 61_236, gid: 61_236 }
+    const spec = await bench.release('1', { identity })
+    const outside = join(bench.folder, 'outside')
+    await mkdir(outside)
+    await chmod(outside, 0o777)
+    await writeFile(join(outside, 'kept'), '')
+    const server = `require('node:http').createServer((q, a) => a.end()).listen(process.env.PORT, process.env.HOST)`
+    await writeFile(join(spec.releaseFolder, 'package.json'), '{}')
+    const stray = `require('node:child_process').spawn('/bin/sleep', ['600'], { detached: true, stdio: 'ignore' }).unref()`
+    const linked = `require('node:fs').symlinkSync('${outside}', process.env.TMPDIR + '/link')`
+    await writeFile(join(spec.releaseFolder, 'server.js'), `${stray}\n${linked}\n${server}`)
+    await startWell(spec)
+    assert.equal((await processesOfUser(identity.uid)).length, 2)
+
+    await host.stopPool(spec.deployment, spec.release)
+
+    assert.deepEqual(await processesOfUser(identity.uid), [])
+    assert.deepEqual(await readdir(outside), ['kept'])
+    assert.deepEqual((await host.observe()).pools, [])
+  })
+
+  it('are seen though one folder cannot be read, and one keeper cannot start', async () => {
+    const [spec, broken] = [await bench.release('1'), await bench.release('2', { deployment: deployments.two })]
+    await startWell(spec)
+    await startWell(broken)
+    const keeper = await keeperOf(broken)
+    assert.ok(keeper)
+    const folder = join(bench.folder, 'run', 'pools', broken.deployment, broken.release.slice(0, 12))
+    const log = join(folder, 'keeper.log')
+    await bench.kill(keeper)
+    await rm(log)
+    await mkdir(log)
+    await mkdir(join(bench.folder, 'run', 'pools', broken.deployment, 'odd', 'spec.json'), { recursive: true })
+
+    assert.equal((await poolOf(spec))?.state, 'running')
+    assert.equal((await poolOf(broken))?.state, 'running')
+  })
+
+  it('that are not there are no answer of a probe: their release is not to blame', async () => {
+    const { deployment, release } = await bench.release('1')
+
+    await assert.rejects(host.probe(deployment, release, well, never), { code: 'no_pool' })
   })
 
   it('are refused when their user cannot get to the files', { skip: process.getuid?.() !== 0 && 'not root' }, async () => {

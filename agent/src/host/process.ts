@@ -22,7 +22,8 @@ export const processHost = async (o: {
   const livePools = async (): Promise<FoundPool[]> => {
     const pools = (await folders.list()).filter(isLive)
     const orphaned = pools.filter(({ keeper }) => !keeper)
-    await Promise.all(orphaned.map(({ folder }) => folders.revive(folder)))
+    // A pool whose keeper cannot start runs on without one, and is that pool's trouble alone; the next look tries again.
+    await Promise.all(orphaned.map(({ folder }) => folders.revive(folder).catch((error: Error) => tell(folder, error))))
     return pools
   }
 
@@ -82,6 +83,8 @@ export const processHost = async (o: {
   }
 }
 
+const tell = (folder: string, error: Error): void => void process.stderr.write(`host: ${folder}: ${error.message}\n`)
+
 const noPool = (deployment: string, release: string): Refusal =>
   new Refusal('no_pool', `no pool of release ${release} of deployment ${deployment} runs here; nothing was changed`)
 
@@ -95,10 +98,8 @@ const statusOf = ({ spec, state }: FoundPool): PoolStatus => ({
 })
 
 const probedPool = (pool: FoundPool | undefined, deployment: string, release: string): ProbedPool => {
-  if (!pool || !isLive(pool)) {
-    const { code, message } = noPool(deployment, release)
-    return { kind: 'given-up', reason: { code, message } }
-  }
+  // Ended from outside, all at once: that says nothing of the release, so that it is no answer of a probe.
+  if (!pool || !isLive(pool)) throw noPool(deployment, release)
   if (pool.state?.state === 'crashed')
     return { kind: 'given-up', reason: pool.state.reason ?? { code: 'crashed', message: 'the pool was given up' } }
   return { kind: 'workers', workers: pool.state?.workers ?? [] }
