@@ -203,7 +203,9 @@ const connectServices = ({ clock }: Starting, database: LocalDatabase) => {
   const connections = new Map<ServiceRole, Db>()
   return {
     db: (role: ServiceRole): Db => {
-      const db = connections.get(role) ?? connect(database.url(role))
+      // A version's packs are noted in one statement, and there may be many.
+      const statementMs = role === 'berth_sealer' ? 120_000 : 30_000
+      const db = connections.get(role) ?? connect(database.url(role), { statementMs })
       connections.set(role, db)
       return db
     },

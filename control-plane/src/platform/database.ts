@@ -1,4 +1,5 @@
 import { createHash, createHmac, pbkdf2Sync, randomBytes } from 'node:crypto'
+import { Socket } from 'node:net'
 import { fileURLToPath } from 'node:url'
 import type { Clock } from '@berth/shared/clock'
 import { Refusal } from '@berth/shared/refusal'
@@ -56,16 +57,38 @@ const scramVerifier = (password: string): string => {
   return `SCRAM-SHA-256$${iterations}:${salt.toString('base64')}$${storedKey}:${serverKey}`
 }
 
-/** Connections of one service. A killed PostgreSQL fails what was under way, never the process; the next use connects anew. */
+/**
+ * Connections of one service. A killed PostgreSQL fails what was under way, never the process; the next use connects anew. So does
+ * a statement that takes longer than `statementMs`, a transaction that is left idle, and a connection that has gone silent: else
+ * one lock, or one lost network, would hold every connection for ever.
+ */
 export const connect = (
   url: string,
-  { connectionsMax = 10, onLost }: { readonly connectionsMax?: number; readonly onLost?: (error: Error) => void } = {}
+  {
+    connectionsMax = 10,
+    statementMs = 30_000,
+    onLost
+  }: { readonly connectionsMax?: number; readonly statementMs?: number; readonly onLost?: (error: Error) => void } = {}
 ): Db => {
-  const pool = new pg.Pool({ connectionString: url, max: connectionsMax, connectionTimeoutMillis: 5000, keepAlive: true })
+  const pool = new pg.Pool({
+    connectionString: url,
+    max: connectionsMax,
+    connectionTimeoutMillis: 5000,
+    keepAlive: true,
+    statement_timeout: statementMs,
+    idle_in_transaction_session_timeout: 2 * statementMs,
+    // PostgreSQL would have answered by then. (The driver's `query_timeout` gives the connection back with the query still on it.)
+    stream: () => endingInSilence(3 * statementMs)
+  })
   // Both are needed: the pool speaks for idle connections, a connection for itself while it is in use.
   pool.on('error', (error) => onLost?.(error))
   pool.on('connect', (client) => client.on('error', () => undefined))
   return drizzle(pool)
+}
+
+const endingInSilence = (silenceMs: number): Socket => {
+  const socket = new Socket()
+  return socket.setTimeout(silenceMs, () => socket.destroy(new Error(`PostgreSQL has said nothing for ${silenceMs} ms`)))
 }
 
 /** Ends the connections, once nothing uses them. */
@@ -149,8 +172,8 @@ export const listen = async (
   }
 }
 
-/** Classes of SQLSTATE that say "the server went away or is not up", not "the statement was wrong". */
-const unavailableStates = /^(08|57P0[123]|53300)/
+/** Classes of SQLSTATE that say "the server went away, is not up, or took too long", not "the statement was wrong". */
+const unavailableStates = /^(08|57P0[123]|57014|25P03|53300)/
 
 const isConnectionLoss = (error: unknown): boolean => {
   const cause = error instanceof DrizzleQueryError ? error.cause : error
