@@ -147,6 +147,30 @@ it('does not let people without a token fill the log: one entry a minute for eac
   assert.equal(first.entries.length + second.entries.length, 1)
 })
 
+it('does not let signed-in people fill the operators’ log with looks into foreign subscriptions', async () => {
+  const look = () => ours.send('GET', `${theirs.below}/sites`)
+  const entries = [await entriesOf(look), await entriesOf(look), await entriesOf(look)].flatMap((one) => one.entries)
+  const others = await entriesOf(() => operator('GET', `${theirs.below}/sites`))
+
+  assert.equal(entries.length, 1)
+  assert.equal(entries[0]?.actor, ours.user)
+  assert.equal(others.entries.length, 1, 'each person is counted for themselves')
+})
+
+it('records a token that is none, on reads too, and no read without one', async () => {
+  const forged = { authorization: `Bearer berth_${'0'.repeat(32)}_${'0'.repeat(64)}` }
+  const read = await entriesOf(() => stranger('GET', '/v1/me', undefined, forged))
+  const again = await entriesOf(() => stranger('GET', '/v1/me', undefined, forged))
+  const without = await entriesOf(() => stranger('GET', '/v1/builds'))
+
+  assert.deepEqual([read.answer.status, read.answer.body.code], [401, 'unauthenticated'])
+  assert.deepEqual(
+    read.entries.map(({ subscriptionId, actorKind, action, outcome }) => ({ subscriptionId, actorKind, action, outcome })),
+    [{ subscriptionId: null, actorKind: 'stranger', action: 'me.read', outcome: 'refused' }]
+  )
+  assert.equal(again.entries.length + without.entries.length, 0)
+})
+
 it('holds no password, token or key', async () => {
   await stranger('POST', '/v1/sign-in', { email: 'ours@example.com', password: 'hunter2-hunter2' })
   const all = JSON.stringify(await owner.select().from(auditEntries))

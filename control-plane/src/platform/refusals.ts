@@ -48,7 +48,8 @@ export const putRefusals = (app: FastifyInstance, { db, clock, log }: { db: Db; 
 
   const auditRefusal = async (request: FastifyRequest, code: string, field: string | undefined): Promise<void> => {
     const { action = 'unknown', person, member } = request.passage ?? {}
-    const earlier = person ? 0 : strangers(`${request.ip} ${action} ${code}`)
+    // Whoever is no member here is a stranger to this subscription, signed in or not.
+    const earlier = member === undefined ? strangers(`${person?.id ?? request.ip} ${action} ${code}`) : 0
     if (earlier === undefined) return
     const entry = {
       subscription: member,
@@ -71,17 +72,21 @@ export const answerBadUrl = (_: unknown, request: FastifyRequest, reply: Fastify
   reply.code(status).send(body)
 }
 
-/** Reading what is not there is no attempt at anything; reading what one may not see, and every change that was refused, is. */
+/**
+ * Reading what is not there is no attempt at anything; reading what one may not see, a token that is none (any more), and every
+ * change that was refused, is.
+ */
 const isAttempt = (request: FastifyRequest, status: number): boolean => {
   if (!request.passage) return false
   if (isMutation(request.method)) return true
   const { object, member } = request.passage
+  if (status === 401) return request.headers.authorization !== undefined
   return status === 403 || (status === 404 && object === 'subscription' && member === undefined)
 }
 
 const pathOf = (request: FastifyRequest): string => request.url.replace(/\?.*$/s, '').slice(0, 500)
 
-/** So that a stranger cannot fill the log: the first of a kind in a minute is recorded, with how many went unrecorded before. */
+/** So that nobody can fill the operators' log: the first of a kind in a minute is recorded, with how many went unrecorded before. */
 const onceAMinute = (clock: Clock) => {
   const kindsMax = 1000
   const seen = new Map<string, { minute: number; unrecorded: number }>()
