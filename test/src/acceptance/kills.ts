@@ -3,6 +3,7 @@ import { rename } from 'node:fs/promises'
 import { join } from 'node:path'
 import { isAlive } from '@berth/shared/processes'
 import { eventually } from '@berth/shared/testing/eventually'
+import { cli } from '../system/client.ts'
 import {
   allReady,
   controlPlaneOf,
@@ -76,11 +77,13 @@ export const killWholeServer = async (stage: Stage, server: Server): Promise<voi
   for (const { play, version } of versions) await untilServes(server, play, Number(version), comesBackMsMax)
 }
 
-/** PostgreSQL: it is started again with everything in it. */
+/** PostgreSQL: it is started again with everything in it. Until it takes connections the API asks people to try again. */
 export const killPostgres = async (stage: Stage): Promise<void> => {
   await killAll([await postgresOf(stage.system)])
 
   await eventually(() => postgresOf(stage.system), { what: 'another PostgreSQL', deadlineMs: comesBackMsMax })
+  const isAnswered = async () => (await cli(stage.system, ['status', '--json'])).code === 0
+  await eventually(isAnswered, { what: 'an API that answers', deadlineMs: comesBackMsMax, everyMs: 250 })
 }
 
 /** The local cloud's supervisor: the next one adopts what runs. */
