@@ -4,9 +4,11 @@ import { asc, gt } from 'drizzle-orm'
 import { type Answer, testApi } from '../testing/api.ts'
 import { putBuild, putDeployment, putFleet, putVersion } from '../testing/scene.ts'
 import { rules } from './access.ts'
+import { recordAudit } from './audit.ts'
+import { inSubscription } from './database.ts'
 import { auditEntries } from './schema.ts'
 
-const { owner, ours, theirs, operator, stranger } = await testApi()
+const { db, owner, ours, theirs, operator, stranger } = await testApi()
 
 await putBuild(owner, 'static', '1.0.0')
 const fleet = '33333333-3333-4333-8333-333333333333'
@@ -169,6 +171,41 @@ it('records a token that is none, on reads too, and no read without one', async 
     [{ subscriptionId: null, actorKind: 'stranger', action: 'me.read', outcome: 'refused' }]
   )
   assert.equal(again.entries.length + without.entries.length, 0)
+})
+
+it('holds and answers of a field’s name no more than its beginning', async () => {
+  for (const name of ['x'.repeat(500_000), '🙂'.repeat(100_000), `\0${'x'.repeat(500_000)}`]) {
+    for (const body of [
+      { name: 'a', [name]: 1 },
+      { name: 'a', [name.replace('\0', '')]: '\0' }
+    ]) {
+      const { answer, entries } = await entriesOf(() => ours.send('POST', `${ours.below}/accounts`, body))
+
+      assert.equal(answer.status, 400)
+      assert.ok(answer.response.body.length < 2000)
+      assert.equal(entries.length, 1)
+      assert.equal(entries[0]?.detail.field, answer.body.field)
+    }
+  }
+})
+
+it('holds small fields whole, and of what is too large the names', async () => {
+  const entry = { subscription: ours.subscription, actor: { kind: 'stranger' }, action: 'test', outcome: 'done' } as const
+  const { entries } = await entriesOf(async () => {
+    await inSubscription(db, ours.subscription, async (tx) => {
+      await recordAudit(tx, { ...entry, detail: { version: 1, settings: 'x'.repeat(60_000) } })
+      await recordAudit(tx, { ...entry, detail: { version: 1, settings: 'x'.repeat(70_000) } })
+    })
+    return ours.send('GET', '/v1/me')
+  })
+
+  assert.deepEqual(
+    entries.map(({ detail }) => detail),
+    [
+      { version: 1, settings: 'x'.repeat(60_000) },
+      { version: 1, leftOut: ['settings'] }
+    ]
+  )
 })
 
 it('holds no password, token or key', async () => {

@@ -30,8 +30,22 @@ export const recordAudit = async (tx: Tx, entry: AuditEntry): Promise<void> => {
     action: entry.action,
     object: entry.object ?? null,
     outcome: entry.outcome,
-    detail: entry.detail ?? {},
+    detail: bounded(entry.detail ?? {}),
     requestId: entry.requestId ?? null,
     source: entry.source ?? null
   })
 }
+
+const detailBytesMax = 64 * 1024
+const fieldBytesMax = 1024
+
+/** Nobody's request decides how large an entry is: of one that is too large, large fields are only named. */
+const bounded = (detail: Record<string, unknown>): Record<string, unknown> => {
+  if (bytesOf(detail) <= detailBytesMax) return detail
+  const isSmall = ([, value]: [string, unknown]) => bytesOf(value) <= fieldBytesMax
+  const fields = Object.entries(detail)
+  const leftOut = fields.filter((field) => !isSmall(field)).map(([name]) => name)
+  return { ...Object.fromEntries(fields.filter(isSmall)), leftOut }
+}
+
+const bytesOf = (value: unknown): number => Buffer.byteLength(JSON.stringify(value) ?? '')

@@ -11,13 +11,21 @@ export const validatorCompiler: FastifySchemaCompiler<TSchema> = ({ schema, http
     const value = httpPart === 'body' ? (given ?? {}) : given
     const bad = httpPart === 'params' ? undefined : findBadText(value)
     if (bad !== undefined)
-      return { error: refusal('invalid', `${bad} holds text that is none, or is nested too deeply`, { field: bad }) }
+      return { error: invalid({ field: bad, message: `${bad} holds text that is none, or is nested too deeply` }) }
     if (compiled.Check(value)) return { value }
     if (httpPart === 'params') return { error: notFound() }
-    const { field, message } = explain(compiled.Errors(value))
-    return { error: refusal('invalid', message, { field }) }
+    return { error: invalid(explain(compiled.Errors(value))) }
   }
 }
+
+const saidMax = 200
+
+/** Names of fields are the sender's and of any size; answers and the audit log hold their beginning. */
+const invalid = ({ field, message }: { readonly field: string; readonly message: string }) =>
+  refusal('invalid', beginning(message, 2 * saidMax), { field: beginning(field, saidMax) })
+
+/** A cut may leave half a character, which no database can keep. */
+const beginning = (text: string, max: number): string => (text.length <= max ? text : `${text.slice(0, max - 1).toWellFormed()}…`)
 
 /** No message of ours is nested deeper; checking one that is must not exhaust the stack. */
 const depthMax = 32
