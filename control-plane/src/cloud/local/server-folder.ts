@@ -1,11 +1,13 @@
-import { mkdir, readdir, rm } from 'node:fs/promises'
+import { lstat, mkdir, readdir, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { BirthRecord, MachineIdentity } from '@berth/shared/birth'
 import { canonicalJson } from '@berth/shared/canonical'
+import type { Clock } from '@berth/shared/clock'
 import { readTextIfThere, writeFileAtomic } from '@berth/shared/files'
 import { type ProcessIdentity, readIdentity } from '@berth/shared/processes'
 import { Refusal } from '@berth/shared/refusal'
 import { fleetKeyName } from '@berth/shared/release'
+import { endUser, removeOwnedFolder } from '@berth/shared/users'
 
 /** Where things lie in one server's folder, which stands for its disk. */
 export const serverPaths = (folder: string) => ({
@@ -60,7 +62,21 @@ export const hasFolder = async (folder: string): Promise<boolean> => {
   return told.every((text) => text !== undefined)
 }
 
-export const removeServerFolder = (folder: string): Promise<void> => rm(folder, { recursive: true, force: true })
+/** Removes a server's disk. What its tenants own is ended and removed with their own rights: they could lead root anywhere. */
+export const removeServerFolder = async (folder: string, clock: Clock): Promise<void> => {
+  const pools = join(serverPaths(folder).run, 'pools')
+  for (const deployment of await readdir(pools).catch(emptyWhenMissing))
+    for (const release of await readdir(join(pools, deployment)).catch(emptyWhenMissing))
+      await removeTemporary(join(pools, deployment, release, workersOwn), clock)
+  await rm(folder, { recursive: true, force: true })
+}
+
+const removeTemporary = async (temporary: string, clock: Clock): Promise<void> => {
+  const info = await lstat(temporary).catch(undefinedWhenMissing)
+  if (!info) return
+  if (process.getuid?.() === 0 && info.uid !== 0) await endUser(info, clock)
+  await removeOwnedFolder(temporary)
+}
 
 /** A process that a server's folder tells of, and the file that tells of it. */
 export type RecordedProcess = ProcessIdentity & { readonly file: string }
@@ -102,6 +118,10 @@ const identityFiles = async (folder: string, depth: number): Promise<string[]> =
 const undefinedWhenNone = (error: unknown): undefined => {
   if (error instanceof Refusal) return undefined
   throw error
+}
+
+const undefinedWhenMissing = (error: unknown): undefined => {
+  emptyWhenMissing(error)
 }
 
 const emptyWhenMissing = (error: unknown): [] => {

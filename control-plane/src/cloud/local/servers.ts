@@ -119,7 +119,7 @@ export const servers = ({
     remove: (server: string) =>
       begin(server, async () => {
         await endAll(server)
-        await removeServerFolder(folderOf(server))
+        await removeServerFolder(folderOf(server), clock)
         await state.update(removeServer(server))
         forgetLives(server)
         log(`${server} is removed`)
