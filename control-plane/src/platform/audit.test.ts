@@ -94,12 +94,15 @@ for (const [key, { good, bad }] of Object.entries(mutations)) {
   const inSubscription = key.includes('/:subscription/')
 
   if (good)
-    it(`${key}: a change leaves one entry, in its subscription’s log`, async () => {
+    it(`${key}: a change leaves one entry, in its subscription’s log; another one in the operators’ where they made it`, async () => {
       const { answer, entries } = await entriesOf(good)
 
       assert.ok(answer.status < 300, answer.response.body)
-      assert.equal(entries.length, 1)
-      const [entry] = entries
+      const [entry, ...others] = entries
+      if (action === 'subscriptions.create') {
+        assert.equal(entry?.subscriptionId, answer.body.id)
+        assert.deepEqual(others, [{ ...entry, id: others[0]?.id, subscriptionId: null }])
+      } else assert.deepEqual(others, [])
       assert.equal(entry?.action, action)
       assert.equal(entry?.outcome, 'done')
       assert.equal(entry?.actorKind, 'user')

@@ -27,6 +27,8 @@ export type Changed<Answer> = {
   /** `deployment/<id>` */
   readonly object: string
   readonly detail?: Record<string, unknown>
+  /** Set when operators did it to a subscription: their log says so too. */
+  readonly byOperators?: true
   /** Set when the answer holds something that is handed out once: it is not kept, and a replay is refused with this code. */
   readonly handedOutOnce?: RefusalCode
 }
@@ -45,7 +47,9 @@ export const change = <Answer>(
     const earlier = await claimKey(tx, caller)
     if (earlier) return earlier.answer as Answer // stored below, by the same request on the same route
     const changed = await work(tx)
-    await recordAudit(tx, { ...caller, subscription, outcome: 'done', object: changed.object, detail: changed.detail })
+    const entry = { ...caller, outcome: 'done', object: changed.object, detail: changed.detail } as const
+    await recordAudit(tx, { ...entry, subscription })
+    if (changed.byOperators) await recordAudit(tx, entry)
     await keepAnswer(tx, caller, changed)
     return changed.answer
   }

@@ -29,7 +29,7 @@ export const subscriptionService = ({ db }: { readonly db: Db }) => ({
       const owner = await findUserByEmail(tx, ownerEmail)
       if (!owner) throw refusal('invalid', 'no user has this e-mail address', { field: '/ownerEmail' })
       const row = await makeSubscription(tx, { id, name, ownerId: owner.id })
-      return { object: `subscription/${id}`, detail: { name, owner: owner.id }, answer: present(row) }
+      return { object: `subscription/${id}`, detail: { name, owner: owner.id }, byOperators: true, answer: present(row) }
     })
   }
 })
