@@ -1,5 +1,5 @@
 import { digestOf } from '@berth/shared/canonical'
-import { and, eq, sql } from 'drizzle-orm'
+import { and, eq, isNull, sql } from 'drizzle-orm'
 import type { Action } from './access.ts'
 import { type Actor, recordAudit } from './audit.ts'
 import { type Db, inSubscription, inTransaction, type Tx } from './database.ts'
@@ -12,7 +12,14 @@ export type Caller = {
   readonly action: Action | 'platform.first-start'
   readonly requestId?: string
   readonly source?: string
-  readonly idempotency?: { readonly user: string; readonly key: string; readonly route: string; readonly body: unknown }
+  readonly idempotency?: {
+    readonly user: string
+    /** The subscription in which it is asked. */
+    readonly subscription: string | undefined
+    readonly key: string
+    readonly route: string
+    readonly body: unknown
+  }
 }
 
 /** The person who asks; only for changes that services do not make. */
@@ -59,7 +66,7 @@ export const change = <Answer>(
 /** Answers what the same request was answered before; refuses another request, and one that is still under way. */
 const claimKey = async (tx: Tx, { idempotency }: Caller): Promise<{ answer: unknown } | undefined> => {
   if (!idempotency) return undefined
-  const { user, key } = idempotency
+  const { user, subscription, key } = idempotency
   // Held until this transaction ends, and given up only after its row can be seen.
   const { rows } = await tx.execute<{ mine: boolean }>(
     sql`select pg_try_advisory_xact_lock(hashtextextended(${`${user}/${key}`}, 0)) as mine`
@@ -69,7 +76,13 @@ const claimKey = async (tx: Tx, { idempotency }: Caller): Promise<{ answer: unkn
   const [found] = await tx
     .select()
     .from(idempotencyKeys)
-    .where(and(eq(idempotencyKeys.userId, user), eq(idempotencyKeys.key, key)))
+    .where(
+      and(
+        eq(idempotencyKeys.userId, user),
+        eq(idempotencyKeys.key, key),
+        subscription === undefined ? isNull(idempotencyKeys.subscriptionId) : eq(idempotencyKeys.subscriptionId, subscription)
+      )
+    )
   if (!found) return undefined
   if (found.requestDigest !== requestDigest(idempotency))
     throw refusal('idempotency_key_reused', 'this Idempotency-Key came with another request; nothing was changed, use a new key')
@@ -83,13 +96,12 @@ const claimKey = async (tx: Tx, { idempotency }: Caller): Promise<{ answer: unkn
 
 const keepAnswer = async (tx: Tx, { idempotency }: Caller, { answer, handedOutOnce }: Changed<unknown>): Promise<void> => {
   if (!idempotency) return
-  const { user, key, route } = idempotency
-  await tx
-    .delete(idempotencyKeys)
-    .where(and(eq(idempotencyKeys.userId, user), sql`${idempotencyKeys.createdAt} < now() - interval '1 day'`))
+  const { user, subscription, key, route } = idempotency
+  await tx.execute(sql`select forget_idempotency_keys()`)
   await tx.insert(idempotencyKeys).values({
     userId: user,
     key,
+    subscriptionId: subscription ?? null,
     route,
     requestDigest: requestDigest(idempotency),
     response: handedOutOnce ? null : (answer ?? null),

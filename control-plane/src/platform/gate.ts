@@ -65,7 +65,7 @@ export const putGate = (app: FastifyInstance, find: FindPerson): void => {
 
 /** Who asks for a change, for the service that carries it out. */
 export const callerOf = (request: FastifyRequest): Caller => {
-  const { action, person } = passageOf(request)
+  const { action, person, member } = passageOf(request)
   const key = request.headers['idempotency-key']
   if (key !== undefined && !(typeof key === 'string' && uuid.test(key)))
     throw refusal('invalid', 'the header Idempotency-Key is not a UUID', { field: '/headers/idempotency-key' })
@@ -75,7 +75,15 @@ export const callerOf = (request: FastifyRequest): Caller => {
     requestId: request.id,
     source: request.ip,
     ...(person && key !== undefined
-      ? { idempotency: { user: person.id, key, route: `${request.method} ${request.url}`, body: request.body } }
+      ? {
+          idempotency: {
+            user: person.id,
+            subscription: member,
+            key,
+            route: `${request.method} ${request.url}`,
+            body: request.body
+          }
+        }
       : {})
   }
 }

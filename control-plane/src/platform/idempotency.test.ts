@@ -4,9 +4,10 @@ import { eventually } from '@berth/shared/testing/eventually'
 import { sql } from 'drizzle-orm'
 import { accounts } from '../accounts/schema.ts'
 import { testApi } from '../testing/api.ts'
+import { inSubscription, inTransaction, type Tx } from './database.ts'
 import { idempotencyKeys } from './schema.ts'
 
-const { owner, ours, theirs } = await testApi()
+const { db, owner, operator, ours, theirs } = await testApi()
 const path = `${ours.below}/accounts`
 const key = () => ({ 'idempotency-key': crypto.randomUUID() })
 const named = (name: string) => owner.select().from(accounts).where(sql`name = ${name}`)
@@ -119,12 +120,43 @@ it('refuses a key that is no UUID', async () => {
   assert.equal(refused.body.field, '/headers/idempotency-key')
 })
 
+it('keeps the answers of a subscription from whoever is not in it', async () => {
+  const headers = key()
+  await ours.send('POST', path, { name: 'private' }, headers)
+  const seen = (tx: Tx) => tx.select().from(idempotencyKeys).where(sql`key = ${headers['idempotency-key']}`)
+
+  assert.equal((await inSubscription(db, ours.subscription, seen)).length, 1)
+  assert.equal((await inSubscription(db, theirs.subscription, seen)).length, 0)
+  assert.equal((await inTransaction(db, seen)).length, 0)
+})
+
+it('takes the same key in two subscriptions for two requests', async () => {
+  const headers = key()
+  const second = await operator('POST', '/v1/subscriptions', { name: 'second', ownerEmail: 'ours@example.com' })
+  await ours.send('POST', path, { name: 'here' }, headers)
+
+  const there = await ours.send('POST', `/v1/subscriptions/${second.body.id}/accounts`, { name: 'there' }, headers)
+
+  assert.equal(there.status, 201)
+})
+
+it('makes one subscription of the same request with the same key', async () => {
+  const headers = key()
+  const body = { name: 'once only', ownerEmail: 'ours@example.com' }
+  const first = await operator('POST', '/v1/subscriptions', body, headers)
+
+  const again = await operator('POST', '/v1/subscriptions', body, headers)
+
+  assert.equal(first.status, 201)
+  assert.equal(again.response.body, first.response.body)
+})
+
 it('forgets keys after a day', async () => {
   const headers = key()
   await ours.send('POST', path, { name: 'old' }, headers)
   await owner.update(idempotencyKeys).set({ createdAt: sql`now() - interval '25 hours'` })
 
-  await ours.send('POST', path, { name: 'new' }, key())
+  await theirs.send('POST', `${theirs.below}/accounts`, { name: 'new' }, key())
 
   assert.equal((await owner.select().from(idempotencyKeys).where(sql`key = ${headers['idempotency-key']}`)).length, 0)
 })

@@ -29,7 +29,7 @@ export const mayOnTables: Record<ServiceRole, Readonly<Record<string, readonly C
     fleets: ['select'],
     servers: ['select'],
     audit_entries: ['select', 'insert'],
-    idempotency_keys: ['select', 'insert', 'delete']
+    idempotency_keys: ['select', 'insert']
   },
   berth_sealer: {
     subscriptions: ['select', 'update(keys_made_at)'],
@@ -70,13 +70,4 @@ export const mayOnTables: Record<ServiceRole, Readonly<Record<string, readonly C
 }
 
 /** Tables that no subscription owns; every other one must have `subscription_id` and the policy. */
-export const platformTables = [
-  'users',
-  'sessions',
-  'builds',
-  'fleets',
-  'servers',
-  'observed_servers',
-  'fleet_packs',
-  'idempotency_keys'
-] as const
+export const platformTables = ['users', 'sessions', 'builds', 'fleets', 'servers', 'observed_servers', 'fleet_packs'] as const

@@ -7,9 +7,9 @@ import {
   pgPolicy,
   pgRole,
   pgTable,
-  primaryKey,
   text,
   timestamp,
+  unique,
   uuid
 } from 'drizzle-orm/pg-core'
 
@@ -74,12 +74,22 @@ export const auditEntries = pgTable(
   ]
 )
 
-/** What a change answered, kept so that the same request with the same key changes nothing twice. Never a key or a token. */
+// Where no subscription was chosen the setting is missing, or empty on a used connection: then only rows of none are seen.
+const answersSeen = sql.raw(
+  `subscription_id is null or subscription_id = nullif(current_setting('app.subscription_id', true), '')::uuid`
+)
+
+/**
+ * What a change answered, kept for a day so that the same request with the same key changes nothing twice. Never a key or a token.
+ * Answers given in a subscription are seen in it only; those of none hold nothing of a subscription but what its maker said.
+ */
 export const idempotencyKeys = pgTable(
   'idempotency_keys',
   {
     userId: uuid('user_id').notNull(),
     key: uuid('key').notNull(),
+    /** Where it was asked; nothing for what belongs to the platform. */
+    subscriptionId: uuid('subscription_id'),
     route: text('route').notNull(),
     requestDigest: text('request_digest').notNull(),
     /** Null where the answer held something that is handed out once only: then a replay is refused with `replayRefusal`. */
@@ -87,5 +97,9 @@ export const idempotencyKeys = pgTable(
     replayRefusal: text('replay_refusal'),
     createdAt: instant('created_at').notNull().defaultNow()
   },
-  (t) => [primaryKey({ columns: [t.userId, t.key] })]
+  (t) => [
+    unique('one_use_of_a_key').on(t.userId, t.key, t.subscriptionId).nullsNotDistinct(),
+    index('idempotency_keys_by_age').on(t.createdAt),
+    pgPolicy('own_answers', { for: 'all', to: apiRole, using: answersSeen, withCheck: answersSeen })
+  ]
 )
