@@ -125,11 +125,21 @@ const send = (trip: Trip, pool: UpstreamPool, worker: Worker, path: string): voi
     upgrade: tunnel ? 'websocket' : null
   }
   const leave = () => pool.leave(passenger, worker)
-  worker.dispatcher.dispatch(options, receiver(trip, pool, worker, leave))
+  const { dispatcher } = worker
+  const lose = () => {
+    pool.renew(worker, dispatcher)
+    pool.markDown(worker)
+  }
+  dispatcher.dispatch(options, receiver(trip, pool, worker, { leave, lose }))
 }
 
 /** Takes the answer in: undici's plain handler, as its newer one makes an object of every header, at much of the speed. */
-const receiver = (trip: Trip, pool: UpstreamPool, worker: Worker, leave: () => void): Dispatcher.DispatchHandler => {
+const receiver = (
+  trip: Trip,
+  pool: UpstreamPool,
+  worker: Worker,
+  { leave, lose }: { readonly leave: () => void; readonly lose: () => void }
+): Dispatcher.DispatchHandler => {
   const { context, response, tunnel } = trip
   let isSent = false
   let isAnswered = false
@@ -173,8 +183,9 @@ const receiver = (trip: Trip, pool: UpstreamPool, worker: Worker, leave: () => v
         attempt(trip, worker)
       } else if (trip.repeatsLeft > 0) {
         trip.repeatsLeft--
-        // The worker's other connections may have broken at the same moment; their news is read before we try again.
-        setImmediate(attempt, trip, worker)
+        // Its other connections may have broken at the same moment, and it may be gone: the repeat must not meet either.
+        lose()
+        attempt(trip, worker)
       } else fail(trip, 502)
     }
   }

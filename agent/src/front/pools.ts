@@ -8,7 +8,8 @@ export type Passenger = { readonly cut: () => void }
 
 /** One worker process, behind its address. */
 export type Worker = {
-  readonly dispatcher: Pool
+  /** Its connections; all of them are given up together when one broke. */
+  dispatcher: Pool
   inFlight: number
   /** It refused a connection: it died or is being started again, on the same port. */
   down: boolean
@@ -26,6 +27,8 @@ export type UpstreamPool = {
   readonly isFull: () => boolean
   /** Takes a worker out of the choice until it accepts a connection again. */
   readonly markDown: (worker: Worker) => void
+  /** A connection of `dispatcher` broke: the worker may be gone, and its other connections with it. None of them is used again. */
+  readonly renew: (worker: Worker, dispatcher: Pool) => void
   /** Resolves when something changed: a worker is back, the pool is no longer routed, or `signal` ended the wait. */
   readonly waitForChange: (signal: AbortSignal) => Promise<void>
   /** Whether a worker accepts a connection right now. */
@@ -58,15 +61,7 @@ export const upstreamPool = (
   let drained: (() => void) | undefined
 
   const workers = upstreams.map(({ host, port }): Worker => {
-    const dispatcher = new Pool(`http://${host}:${port}`, {
-      connections: connectionsPerWorkerMax,
-      connect: { timeout: connectTimeoutMs },
-      // How long an answer may take is the application's business; a client that gives up ends it.
-      headersTimeout: 0,
-      bodyTimeout: 0,
-      ...keepAlive
-    })
-    const worker = { dispatcher, inFlight: 0, down: false }
+    const worker = { dispatcher: dispatcherTo({ host, port }), inFlight: 0, down: false }
     addresses.set(worker, { host, port })
     return worker
   })
@@ -117,6 +112,13 @@ export const upstreamPool = (
       worker.down = true
       void watchUntilUp(worker, address)
     },
+    renew: (worker, dispatcher) => {
+      const address = addresses.get(worker)
+      if (worker.dispatcher !== dispatcher || !address) return
+      worker.dispatcher = dispatcherTo(address)
+      // What is under way on the others may still end well.
+      void dispatcher.close()
+    },
     waitForChange: (signal) =>
       new Promise((resolve) => {
         const resume = () => {
@@ -143,6 +145,16 @@ export const upstreamPool = (
     }
   }
 }
+
+const dispatcherTo = ({ host, port }: { readonly host: string; readonly port: number }): Pool =>
+  new Pool(`http://${host}:${port}`, {
+    connections: connectionsPerWorkerMax,
+    connect: { timeout: connectTimeoutMs },
+    // How long an answer may take is the application's business; a client that gives up ends it.
+    headersTimeout: 0,
+    bodyTimeout: 0,
+    ...keepAlive
+  })
 
 /** Whether somebody listens there and lets us in. */
 export const acceptsConnection = ({ host, port }: { readonly host: string; readonly port: number }): Promise<boolean> =>
