@@ -148,6 +148,17 @@ describe('berth', () => {
       assert.equal(line.api.deployments.operations.length, 1)
     })
 
+    it('publish --deploy says why a version that was made is not deployed', async () => {
+      await json('up', await page('one'))
+      line.api.uploads.next.notDeployed = { code: 'no_build', message: 'version 2 was made and not deployed: no build fits' }
+
+      const { exit, code, message } = await failure('publish', await page('two'), '--application', 'shop', '--deploy')
+
+      assert.deepEqual([exit, code], [1, 'not_deployed'])
+      assert.match(message, /not deployed: no build fits \(no_build\).*berth deploy shop/)
+      assert.equal(line.api.deployments.applications[0]?.lastVersion, 2)
+    })
+
     it('publish --deploy deploys to the only deployment, or to the one that is named', async () => {
       await json('up', await page('one'))
 

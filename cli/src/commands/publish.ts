@@ -1,3 +1,5 @@
+import type { Reason } from '@berth/shared/api/common'
+import type { Deployment } from '@berth/shared/api/deployments'
 import { CliError } from '../errors.ts'
 import { onlyDeployment, pick, refuseDisabled } from '../names.ts'
 import { folderText, publishFolder, readFolder } from '../publish/publish.ts'
@@ -26,7 +28,7 @@ export const publish = async (session: Session, folder: string, options: Publish
     note: options.note,
     deploy: target ? { deployment: target.id } : undefined
   })
-  const { version, schedule } = published
+  const { version, schedule, refusal } = published
   const result = {
     application: { ...application, lastVersion: version },
     version,
@@ -36,10 +38,7 @@ export const publish = async (session: Session, folder: string, options: Publish
   }
   if (!target) return output.result(result, `Published version ${version} of ${application.name}.`)
   if (!schedule)
-    throw new CliError(
-      'not_deployed',
-      `version ${version} of ${application.name} was published, but not deployed: berth deploy ${target.name}`
-    )
+    throw notDeployed(refusal ?? { code: 'unknown', message: `version ${version} was made and not deployed` }, target)
 
   output.note(`Published version ${version} of ${application.name}; deploying it to ${target.name}`)
   const operation = await finishScheduled(session, schedule, options)
@@ -49,6 +48,10 @@ export const publish = async (session: Session, folder: string, options: Publish
     `Version ${version} of ${application.name} ${state}: ${addressOf(target)}`
   )
 }
+
+/** The version stands, and the platform's own words say why it is not deployed. */
+const notDeployed = ({ code, message }: Reason, { name }: Deployment): CliError =>
+  new CliError('not_deployed', `${message} (${code}); once that is mended: berth deploy ${name}`)
 
 const deploymentFor = async (
   { subscription }: Session,

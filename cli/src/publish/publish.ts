@@ -1,3 +1,4 @@
+import type { Reason } from '@berth/shared/api/common'
 import type { ScheduleItem } from '@berth/shared/api/schedules'
 import type { Upload, UploadCreated, UploadDeploy, UploadPack, UploadRequest } from '@berth/shared/api/uploads'
 import { canonicalJson, sha256Hex } from '@berth/shared/canonical'
@@ -36,7 +37,13 @@ export const readFolder = async (folder: string, { clock, progress }: Omit<Publi
 export const folderText = ({ files, bytes, leftOut }: HashedFolder): string =>
   `${counted(files.length, 'file')}, ${byteText(bytes)}${leftOut > 0 ? ` (without ${counted(leftOut, 'link')} in node_modules/.bin)` : ''}`
 
-export type Published = { readonly upload: string; readonly version: number; readonly schedule?: ScheduleItem }
+/** `refusal` says why there is no `schedule` although it was wished for. */
+export type Published = {
+  readonly upload: string
+  readonly version: number
+  readonly schedule?: ScheduleItem
+  readonly refusal?: Reason
+}
 
 /**
  * Makes one new version of the application from the folder: an upload with a key of its own, packs sealed under it here and
@@ -160,7 +167,8 @@ const waitUntilSealed = async ({ client, clock, progress }: PublishContext, uplo
     const { code, message } = ended.refusal ?? { code: 'refused', message: 'no reason was given' }
     throw new CliError(code, `the upload was refused: ${message}; no version was made`)
   }
-  return { upload, version: ended.version, ...(ended.schedule ? { schedule: ended.schedule } : {}) }
+  const { version, schedule, refusal } = ended
+  return { upload, version, ...(schedule && { schedule }), ...(refusal && { refusal }) }
 }
 
 const targetOf = (target: PutTarget | undefined): PutTarget => {

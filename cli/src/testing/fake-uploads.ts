@@ -18,8 +18,8 @@ export const fakeUploads = (o: { subscription: string; origin: () => string; dep
   const limits = { filesMax: 1000, bytesMax: 1_000_000_000, packBytesMax: 24 * 1024 * 1024 }
   /** What the sealer opened: version → path → content. */
   const opened = new Map<string, Map<string, Buffer>>()
-  /** Set by a test: the sealer refuses the next upload with this. */
-  const next: { refusal?: { code: string; message: string } } = {}
+  /** Set by a test: the sealer refuses the next upload, or seals and does not deploy it, with this. */
+  const next: { refusal?: { code: string; message: string }; notDeployed?: { code: string; message: string } } = {}
 
   const get = (id: string | undefined) => {
     const found = uploads.get(id ?? '')
@@ -83,7 +83,9 @@ export const fakeUploads = (o: { subscription: string; origin: () => string; dep
       const deploy = found.request.deploy as { deployment: string } | undefined // the schema is checked by the real API
       const version = found.state.version
       if (deploy && version)
-        found.state = { ...found.state, schedule: o.deployments.schedule(deploy.deployment, version, undefined) }
+        found.state = next.notDeployed
+          ? { ...found.state, refusal: next.notDeployed }
+          : { ...found.state, schedule: o.deployments.schedule(deploy.deployment, version, undefined) }
       return finishing
     },
     'GET /uploads/:id': ([id]) => get(id).state
