@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { randomUUID } from 'node:crypto'
-import { access, readdir, readFile, stat, writeFile } from 'node:fs/promises'
+import { access, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { describe, it, type TestContext } from 'node:test'
 import type { DesiredDeployment, ReleaseRef } from '@berth/shared/desired'
@@ -271,6 +271,55 @@ describe('an agent', () => {
     assert.ok(world.calls[0]?.startsWith('route !'), 'the ports of before are nobody’s any more')
     bench.store.setGone(false)
     await bench.untilReport(({ ready, head }) => ready && head === 'current')
+  })
+
+  it('serves the current release after a reboot with the store gone though the same release was deployed anew', async (t) => {
+    const { world, deployment, release, desire, serveFirst, bench, untilRouted } = await setUp(t)
+    const one = await serveFirst()
+    const two = await release(2)
+    await desire({ current: two, warm: one, operation: randomUUID(), bake: true })
+    await untilRouted(two)
+    await eventually(() => world.poolStates(deployment)[one.release] === 'frozen')
+    await desire({ current: one, warm: two, operation: randomUUID() })
+    await untilRouted(one)
+    await eventually(() => world.poolStates(deployment)[two.release] === 'frozen')
+    const again = await release(2)
+    assert.deepEqual([again.release, again.id === two.id], [two.release, false])
+    world.calls.length = 0
+    await desire({ current: again, warm: one, operation: randomUUID(), bake: true })
+    await untilRouted(again)
+    const folder = join(bench.serverFolder, 'state', 'packages')
+    await eventually(async () => (await readdir(folder)).includes(`${again.id}.1`))
+    await eventually(() => world.poolStates(deployment)[one.release] === 'frozen')
+    assert.ok(!world.calls.some((line) => /^(start|stop)/.test(line)), 'nothing was started anew')
+    await bench.stop()
+    world.reboot()
+    bench.store.setGone(true)
+
+    await bench.start()
+
+    await eventually(() => world.poolStates(deployment)[one.release] === 'frozen')
+    assert.equal(world.served(deployment), again.release)
+  })
+
+  it('waits for the store, and does not fall back, when it cannot fetch what it needs', async (t) => {
+    const { world, deployment, release, desire, serveFirst, bench, untilRouted } = await setUp(t)
+    const one = await serveFirst()
+    const two = await release(2)
+    await desire({ current: two, warm: one, operation: randomUUID(), bake: true })
+    await untilRouted(two)
+    await eventually(() => world.poolStates(deployment)[one.release] === 'frozen')
+    await bench.stop()
+    world.reboot()
+    await rm(join(bench.serverFolder, 'state', 'packages', `${two.id}.1`))
+    bench.store.setGone(true)
+
+    await bench.start()
+
+    await eventually(() => world.poolStates(deployment)[one.release] === 'frozen')
+    assert.equal(world.served(deployment), undefined)
+    bench.store.setGone(false)
+    assert.equal((await untilRouted(two)).fallback, undefined)
   })
 
   it('serves an expired head as a newborn and reports it as stale', async (t) => {

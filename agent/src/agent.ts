@@ -87,7 +87,7 @@ export const agent = async (o: AgentOptions) => {
   const memory = poolMemory()
   const failures = rememberFailures()
   const { address } = machine
-  const observer = makeObserver({ host, address, router, releases, builds, memory, failures, fallbacks, clock })
+  const observer = makeObserver({ host, address, router, releases, builds, packages, memory, failures, fallbacks, clock })
   const identityOf = async (name: string) => (o.canGiveIdentities ? identities.get(name) : undefined)
   const guard = isolation({
     attempt: o.attempt,

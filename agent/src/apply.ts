@@ -70,6 +70,12 @@ export const applier = (deps: ApplyDeps): Apply => {
         await builds.install(ref.build, signal)
         return releases.install(content, await deps.identityOf(deployment), signal)
       }
+      case 'fetch': {
+        // The same release may be named twice, by two packages.
+        for (const ref of [desired?.current, desired?.preparing, desired?.warm])
+          if (desired && ref?.release === step.release && !packages.isHere(ref)) await packages.get(ref, desired)
+        return
+      }
       case 'link':
         return releases.link(deployment, step.release, step.adjacent)
       case 'start':

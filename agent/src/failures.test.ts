@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
+import { Refusal } from '@berth/shared/refusal'
 import { judgeFailure } from './failures.ts'
 
 const judged = (error: unknown) => judgeFailure(error, { tries: 0, now: 1000, isCurrent: false })
@@ -18,5 +19,11 @@ describe('a failed step', () => {
   it('that met a bug keeps the bug’s own words out of the report', () => {
     assert.deepEqual(judged(new Error('secret')).reason.code, 'failed')
     assert.ok(!judged(new Error('secret')).reason.message.includes('secret'))
+  })
+
+  it('is told in whole characters, with nothing that a database cannot keep', () => {
+    const { message } = judged(new Refusal('bad_package', `\0${'x'.repeat(2047)}😀`)).reason
+
+    assert.ok(message.isWellFormed() && !message.includes('\0') && message.length === 2048)
   })
 })

@@ -82,13 +82,19 @@ const slowCodes: ReadonlySet<string> = new Set([
 
 /** Code and words of a failure for a report: a bug's own words stay in the log. */
 export const reasonOf = (error: unknown): Failure['reason'] => {
-  if (error instanceof Refusal) return { code: error.code, message: error.message.slice(0, 2048) }
+  if (error instanceof Refusal) return { code: error.code, message: cut(error.message) }
   if (error instanceof ObjectsError)
     return { code: `store_${error.code}`, message: 'the object store does not answer well; it is tried again' }
   if (error instanceof KeysError)
     return { code: `keys_${error.code}`, message: 'the key service refuses or does not answer; it is tried again' }
   return { code: 'failed', message: "the server's agent failed at a step, which its log describes; it is tried again" }
 }
+
+/** As reports take it: no longer than they allow, and only what a database can keep. */
+const cut = (message: string): string => message.replaceAll('\0', '').slice(0, 2048).toWellFormed()
+
+/** Under this name a release's package fails by itself: the pool that runs is not to blame. */
+export const packageOf = (release: string): string => `${release}/package`
 
 export type Failures = ReturnType<typeof failures>
 
@@ -108,6 +114,11 @@ export const failures = () => {
     isInForce: (desired: DeploymentDesired, release: string, now: number): boolean => {
       const failure = byRelease.get(keyOf(desired.deployment, release))
       return failure !== undefined && isOf(failure, desired) && (failure.retryAt === undefined || now < failure.retryAt)
+    },
+    /** Whether it failed by itself, so that neither time nor an answer of the store mends it. */
+    isForGood: (desired: DeploymentDesired, release: string): boolean => {
+      const failure = byRelease.get(keyOf(desired.deployment, release))
+      return failure !== undefined && isOf(failure, desired) && failure.isFinal && failure.retryAt === undefined
     },
     record: (desired: DeploymentDesired, release: string, failure: Failure): void => {
       byRelease.set(keyOf(desired.deployment, release), failure)

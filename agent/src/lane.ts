@@ -2,7 +2,7 @@ import { canonicalJson } from '@berth/shared/canonical'
 import type { Clock } from '@berth/shared/clock'
 import type { Apply } from './apply.ts'
 import { withDeadline } from './deadline.ts'
-import { backoffMs, type Failures, judgeFailure } from './failures.ts'
+import { backoffMs, type Failures, judgeFailure, packageOf } from './failures.ts'
 import type { Observer } from './observer.ts'
 import { after } from './plan/effects.ts'
 import { planDeployment } from './plan/plan.ts'
@@ -115,11 +115,13 @@ export const lane = (deployment: string, deps: LaneDeps) => {
   const noteSuccess = (step: Step): void => {
     failuresInRow = 0
     if (step.kind === 'probe' || step.kind === 'quick-probe') failures.clear(deployment, step.release)
+    if (step.kind === 'fetch') failures.clear(deployment, packageOf(step.release))
     if (step.kind === 'route' || step.kind === 'close') isAttempted = true
   }
 
   const noteFailure = async (step: Step, wanted: DeploymentDesired | undefined, error: unknown): Promise<void> => {
     deps.log(`deployment ${deployment}: ${step.kind} failed: ${wordsOf(error)}`)
+    if (wanted && step.kind === 'fetch') return noteUnfetched(step.release, wanted, error)
     if (!wanted || !isBlamedOnRelease(step)) return pause()
     const tries = (failures.find(wanted, step.release)?.tries ?? 0) + 1
     const isCurrent = isOnItsOwn(wanted, step.release)
@@ -128,6 +130,15 @@ export const lane = (deployment: string, deps: LaneDeps) => {
     const { operation, attempt } = wanted
     failures.record(wanted, step.release, { ...judged, operation, attempt, tries, ...(diagnostics && { diagnostics }) })
     if (judged.isFinal || tries >= attemptsMin) isAttempted = true
+    isDirty = true
+  }
+
+  const noteUnfetched = (release: string, wanted: DeploymentDesired, error: unknown): void => {
+    const what = packageOf(release)
+    const { operation, attempt } = wanted
+    const tries = (failures.find(wanted, what)?.tries ?? 0) + 1
+    const judged = judgeFailure(error, { tries, now: clock.now().getTime(), isCurrent: false })
+    failures.record(wanted, what, { ...judged, operation, attempt, tries })
     isDirty = true
   }
 
@@ -167,6 +178,7 @@ const attemptsMin = 5
 const minute = 60_000
 const deadlineMs: Readonly<Record<Step['kind'], number>> = {
   install: 30 * minute,
+  fetch: minute,
   link: minute,
   start: minute,
   // The longest start-up and shutdown times that fields allow are ten minutes.
@@ -199,7 +211,7 @@ const isOnItsOwn = ({ current, warm, bake }: DeploymentDesired, release: string)
  */
 const isInterrupted = (step: Step, desired: DeploymentDesired | undefined): boolean => {
   if (step.kind === 'install') return ![desired?.current?.release, desired?.preparing?.release].includes(step.release)
-  return ['probe', 'quick-probe', 'freeze', 'retire', 'start'].includes(step.kind)
+  return ['fetch', 'probe', 'quick-probe', 'freeze', 'retire', 'start'].includes(step.kind)
 }
 
 /** A pool that is started or frozen behind our back would be a third one, or one that is routed again meanwhile. */

@@ -1,9 +1,10 @@
 import type { Clock } from '@berth/shared/clock'
-import type { Failures } from './failures.ts'
+import { type Failures, packageOf } from './failures.ts'
 import type { Fallbacks } from './fallbacks.ts'
 import type { Host } from './host/host.ts'
 import type { Builds } from './install/builds.ts'
 import type { Releases } from './install/releases.ts'
+import type { Packages } from './packages/packages.ts'
 import type { DeploymentDesired, DeploymentObserved } from './plan/state.ts'
 import type { PoolMemory } from './pool-memory.ts'
 import type { Router } from './router.ts'
@@ -20,6 +21,7 @@ export const observer = (o: {
   readonly router: Router
   readonly releases: Pick<Releases, 'observe' | 'deployments'>
   readonly builds: Pick<Builds, 'find'>
+  readonly packages: Pick<Packages, 'isHere'>
   readonly memory: PoolMemory
   readonly failures: Failures
   readonly fallbacks: Fallbacks
@@ -75,17 +77,23 @@ export const observer = (o: {
       const lacking = new Set<string>()
       for (const ref of refs) if (!(await o.builds.find(ref.build))) lacking.add(ref.release)
       const now = o.clock.now().getTime()
+      const installed = folders.whole.filter((release) => !lacking.has(release))
+      const isInForce = (what: string) => desired !== undefined && o.failures.isInForce(desired, what, now)
+      const failed = refs.map(({ release }) => release).filter(isInForce)
       return {
         route,
         pools: seen.pools
           .filter((pool) => pool.deployment === deployment)
           .map((pool) => o.memory.observe(o.address, pool, route)),
-        installed: folders.whole.filter((release) => !lacking.has(release)),
+        installed,
+        // One that could not be fetched waits for its time, and keeps nobody from anything meanwhile.
+        unfetched: refs
+          .filter((ref) => !o.packages.isHere(ref) && installed.includes(ref.release) && !isInForce(packageOf(ref.release)))
+          .map(({ release }) => release),
         folders: folders.any,
         adjacent: folders.adjacent,
-        failed: desired
-          ? refs.map(({ release }) => release).filter((release) => o.failures.isInForce(desired, release, now))
-          : [],
+        failed,
+        lost: failed.filter((release) => desired && o.failures.isForGood(desired, release)),
         fallback: o.fallbacks.find(deployment)
       }
     }

@@ -46,7 +46,9 @@ export const packages = async ({
 }) => {
   await mkdir(folder, { recursive: true, mode: 0o700 })
   const known = new Map<string, KnownRelease>()
-  const fileOf = (ref: ReleaseRef) => join(folder, `${ref.id}.${ref.incarnation}`)
+  const nameOf = (ref: ReleaseRef) => `${ref.id}.${ref.incarnation}`
+  const fileOf = (ref: ReleaseRef) => join(folder, nameOf(ref))
+  const here = new Set(await readdir(folder))
 
   const fromDisk = async (ref: ReleaseRef): Promise<Sealed | undefined> => {
     const [sealed, signature] = await Promise.all(
@@ -88,6 +90,7 @@ export const packages = async ({
     const content = await open(ref, shown, fetched)
     await writeFileAtomic(`${fileOf(ref)}.dsse.json`, fetched.signature)
     await writeFileAtomic(fileOf(ref), fetched.sealed)
+    here.add(`${nameOf(ref)}.dsse.json`).add(nameOf(ref))
     return content
   }
 
@@ -107,14 +110,20 @@ export const packages = async ({
       if (!statement) throw new Error('a package that was opened is known')
       return { statement, release, readingKey }
     },
+    /** Whether this very package lies on the disk: what is only remembered does not outlive a reboot. */
+    isHere: (ref: ReleaseRef): boolean => here.has(nameOf(ref)) && here.has(`${nameOf(ref)}.dsse.json`),
     /** What is remembered of a release by its package's digest, with no look at disk or store. */
     findKnown: (ref: ReleaseRef): KnownRelease | undefined => known.get(ref.package),
     /** Forgets the packages of releases that desired state no longer names. */
     sweep: async (refs: readonly ReleaseRef[]): Promise<void> => {
-      const kept = new Set(refs.flatMap((ref) => [`${ref.id}.${ref.incarnation}`, `${ref.id}.${ref.incarnation}.dsse.json`]))
+      const kept = new Set(refs.flatMap((ref) => [nameOf(ref), `${nameOf(ref)}.dsse.json`]))
       const digests = new Set(refs.map((ref) => ref.package))
       for (const digest of known.keys()) if (!digests.has(digest)) known.delete(digest)
-      for (const file of await readdir(folder)) if (!kept.has(file)) await rm(join(folder, file), { force: true })
+      for (const file of await readdir(folder)) {
+        if (kept.has(file)) continue
+        here.delete(file)
+        await rm(join(folder, file), { force: true })
+      }
     }
   }
 }

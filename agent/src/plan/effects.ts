@@ -4,7 +4,14 @@ import type { DeploymentDesired, DeploymentObserved, PoolObserved, RouteObserved
 export const after = (observed: DeploymentObserved, step: Step, desired: DeploymentDesired | undefined): DeploymentObserved => {
   switch (step.kind) {
     case 'install':
-      return { ...observed, installed: add(observed.installed, step.release), folders: add(observed.folders, step.release) }
+      return {
+        ...observed,
+        installed: add(observed.installed, step.release),
+        unfetched: without(observed.unfetched, step.release),
+        folders: add(observed.folders, step.release)
+      }
+    case 'fetch':
+      return { ...observed, unfetched: without(observed.unfetched, step.release) }
     case 'link':
       return { ...observed, adjacent: withLink(observed.adjacent, step.release, step.adjacent) }
     case 'start':
@@ -29,8 +36,9 @@ export const after = (observed: DeploymentObserved, step: Step, desired: Deploym
     case 'remove-files':
       return {
         ...observed,
-        installed: observed.installed.filter((release) => release !== step.release),
-        folders: observed.folders.filter((release) => release !== step.release),
+        installed: without(observed.installed, step.release),
+        unfetched: without(observed.unfetched, step.release),
+        folders: without(observed.folders, step.release),
         adjacent: withLink(observed.adjacent, step.release, null)
       }
     case 'record-fallback':
@@ -80,6 +88,8 @@ const withLink = (adjacent: DeploymentObserved['adjacent'], release: string, to:
   ...Object.fromEntries(Object.entries(adjacent).filter(([from]) => from !== release)),
   ...(to === null ? {} : { [release]: to })
 })
+
+const without = (releases: readonly string[], release: string): readonly string[] => releases.filter((other) => other !== release)
 
 const add = (releases: readonly string[], release: string): readonly string[] =>
   releases.includes(release) ? releases : [...releases, release]

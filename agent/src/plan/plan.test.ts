@@ -62,7 +62,7 @@ const converge = (wanted: DeploymentDesired | undefined, from: DeploymentObserve
 /** What the words of the contract say, written without the plan. */
 const assertAsDesired = (wanted: DeploymentDesired, state: DeploymentObserved) => {
   const { current, preparing, warm, keepWarm } = wanted
-  if (!current && !preparing) return assert.deepEqual({ ...state, adjacent: {}, failed: [] }, nothingObserved)
+  if (!current && !preparing) return assert.deepEqual({ ...state, adjacent: {}, failed: [], lost: [] }, nothingObserved)
   const fellBack = state.fallback !== undefined
   const target = (fellBack ? warm : current)?.release
   assert.deepEqual(
@@ -78,6 +78,7 @@ const assertAsDesired = (wanted: DeploymentDesired, state: DeploymentObserved) =
   assert.deepEqual([...state.pools].sort(byRelease), expected.sort(byRelease))
   for (const { release } of state.pools) assert.ok(state.installed.includes(release))
   const named = [current?.release, preparing?.release, warm?.release]
+  for (const release of state.unfetched) assert.ok(!named.includes(release))
   assert.deepEqual(
     state.folders.filter((release) => !named.includes(release)),
     []
@@ -187,6 +188,18 @@ describe('the plan', () => {
     assert.equal(fallenBack.route?.release, a)
     assert.deepEqual(kinds({ ...baking, bake: false }, fallenBack), [])
     assert.equal(kinds({ ...baking, attempt: 2 }, fallenBack)[0], 'forget-fallback')
+  })
+
+  it('never falls back because of what failed in passing: only because of what failed for good', () => {
+    const baking = desired({ current: refOf(b), warm: refOf(a), bake: true })
+    const rebooted = { ...nothingObserved, installed: [a, b], folders: [a, b], failed: [b] }
+    assert.ok(!kinds(baking, rebooted).includes('record-fallback'))
+    assert.equal(kinds(baking, { ...rebooted, lost: [b] })[0], 'record-fallback')
+  })
+
+  it('fetches a package made anew for a release that runs already, and touches no pool for it', () => {
+    const both = desired({ warm: refOf(b) })
+    assert.deepEqual(kinds(both, serving(a, [frozen(b)], { unfetched: [a, b] })), ['fetch a', 'fetch b'])
   })
 
   it('answers 503 for a release that failed when there is nothing to fall back to, and does not try it for ever', () => {

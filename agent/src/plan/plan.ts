@@ -45,6 +45,7 @@ export const nextStep = (desired: DeploymentDesired | undefined, observed: Deplo
   const roles = rolesOf(desired, observed)
   return (
     (roles.target ? stepToServe(desired, observed, roles, roles.target) : stepToServeNothing(observed)) ??
+    stepToFetch(desired, observed) ??
     stepForSecond(desired, observed, roles) ??
     stepToTidy(desired, observed, roles)
   )
@@ -108,14 +109,18 @@ const stepToServe = (
     )
   if (roles.serving !== undefined && !isRefreshed(desired, observed)) return { kind: 'refresh', release: roles.serving }
   if (roles.serving === target.release) return undefined
-  if ((isGivenUp || isCrashed) && canFallBack(desired, observed)) return recordFallback(desired)
+  const isLost = observed.lost.includes(target.release)
+  if ((isLost || isCrashed) && canFallBack(desired, observed)) return recordFallback(desired)
   if (!isGivenUp) return stepToRoute(desired, observed, roles, target)
   return roles.serving !== undefined || isClosed(desired, observed, target.release)
     ? undefined
     : { kind: 'close', release: target.release }
 }
 
-/** A release on trial that fails for good gives way to the warm one, once: never the other way round. */
+/**
+ * A release on trial that fails for good gives way to the warm one, once: never the other way round, and never because
+ * something could not be fetched.
+ */
 const canFallBack = (desired: DeploymentDesired, observed: DeploymentObserved): boolean =>
   desired.bake &&
   observed.fallback === undefined &&
@@ -129,6 +134,15 @@ const recordFallback = ({ current, operation, attempt }: DeploymentDesired): Ste
   current && operation !== null
     ? { kind: 'record-fallback', fallback: { release: current.release, operation, attempt } }
     : undefined
+
+/**
+ * A deploy of what is here already names a package of its own for it: it starts nothing anew, but a reboot needs it. It comes
+ * before what is kept beside, whose start may take long.
+ */
+const stepToFetch = ({ current, preparing, warm }: DeploymentDesired, observed: DeploymentObserved): Step | undefined => {
+  const ref = [current, preparing, warm].find((named) => named && observed.unfetched.includes(named.release))
+  return ref ? { kind: 'fetch', release: ref.release } : undefined
+}
 
 /** Gets the target's pool ready beside what serves, and routes it. */
 const stepToRoute = (

@@ -54,12 +54,16 @@ export type DeploymentObserved = {
   readonly pools: readonly PoolObserved[]
   /** Releases whose files and build lie on this server whole. */
   readonly installed: readonly string[]
+  /** Installed releases of which desired state names a package that does not lie here: they could not be started without the store. */
+  readonly unfetched: readonly string[]
   /** Releases that have folders here, whole or not. */
   readonly folders: readonly string[]
   /** Release → the release that its worker answers missing paths from. */
   readonly adjacent: Readonly<Record<string, string>>
   /** Releases that failed under the operation and attempt that are desired now, and whose time to be tried again has not come. */
   readonly failed: readonly string[]
+  /** Those of them that no time mends and no store: only these are a reason to fall back. */
+  readonly lost: readonly string[]
   readonly fallback: Fallback | undefined
 }
 
@@ -69,9 +73,11 @@ export const nothingObserved: DeploymentObserved = {
   route: undefined,
   pools: [],
   installed: [],
+  unfetched: [],
   folders: [],
   adjacent: {},
   failed: [],
+  lost: [],
   fallback: undefined
 }
 
@@ -81,6 +87,8 @@ export const nothingObserved: DeploymentObserved = {
  */
 export type Step =
   | { readonly kind: 'install'; readonly release: string }
+  /** Get the package that desired state names onto the disk, where files and pool are as they shall be already. */
+  | { readonly kind: 'fetch'; readonly release: string }
   | { readonly kind: 'link'; readonly release: string; readonly adjacent: string | null }
   | { readonly kind: 'start'; readonly release: string }
   /** All good answers that the release asks for, within its start-up time. */

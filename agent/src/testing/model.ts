@@ -95,6 +95,7 @@ export const arbitraryObserved: fc.Arbitrary<DeploymentObserved> = fc
     route: fc.option(arbitraryRoute, { nil: undefined }),
     pools: fc.uniqueArray(arbitraryPool, { selector: ({ release }) => release, maxLength: 2 }),
     installed: fc.uniqueArray(arbitraryRelease),
+    unfetched: fc.uniqueArray(arbitraryRelease),
     partial: fc.uniqueArray(arbitraryRelease),
     adjacent: fc.dictionary(arbitraryRelease, arbitraryRelease, { maxKeys: 3 }),
     fallback: fc.option(
@@ -108,8 +109,10 @@ export const arbitraryObserved: fc.Arbitrary<DeploymentObserved> = fc
   })
   .map(({ partial, ...observed }) => ({
     ...observed,
+    unfetched: observed.unfetched.filter((release) => observed.installed.includes(release)),
     folders: [...new Set([...observed.installed, ...partial])],
-    failed: []
+    failed: [],
+    lost: []
   }))
 
 /** Carries out one step as a host would on which everything works. */
@@ -134,11 +137,17 @@ export const fail = (observed: DeploymentObserved, step: Step): DeploymentObserv
         ...observed,
         pools: observed.pools.map((pool) => (pool.release === step.release ? { ...pool, trust: 'distrusted' } : pool))
       }
+    case 'fetch':
+      return { ...observed, unfetched: observed.unfetched.filter((release) => release !== step.release) }
     case 'probe':
     case 'install':
     case 'start':
     case 'route':
-      return { ...observed, failed: [...new Set([...observed.failed, step.release])] }
+      return {
+        ...observed,
+        failed: [...new Set([...observed.failed, step.release])],
+        lost: [...new Set([...observed.lost, step.release])]
+      }
     default:
       return observed
   }
