@@ -8,7 +8,7 @@ import { apiOf, cli } from '../system/client.ts'
 import { playRound } from './rounds.ts'
 import { assertServedEverywhere, openStage, type Play, publishAndDeploy, type Stage, serverCount } from './stage.ts'
 
-const rounds = Number(process.env.BERTH_ACCEPTANCE_ROUNDS ?? 20)
+const rounds = Number(process.env.BERTH_ACCEPTANCE_ROUNDS ?? 6)
 const exitOfFailedOperation = 5
 const parseFailure = jsonParser(Type.Object({ code: Type.String(), message: Type.String() }), 'an error of the command line')
 
