@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto'
-import { open, readFile, rename, rm } from 'node:fs/promises'
+import { open, readFile, rename, rm, stat } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 
 /** Replaces a file as a whole: after a crash at any moment it holds the old bytes or the new ones, never a part. */
@@ -28,4 +28,10 @@ export const readTextIfThere = async (path: string): Promise<string | undefined>
     if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return undefined
     throw error
   }
+}
+
+/** Whether users other than the owner can pass through this folder and every one above it. */
+export const isOpenToPass = async (folder: string): Promise<boolean> => {
+  const { mode } = await stat(folder)
+  return (mode & 0o001) !== 0 && (folder === dirname(folder) || (await isOpenToPass(dirname(folder))))
 }

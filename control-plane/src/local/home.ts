@@ -1,7 +1,8 @@
 import { createHash } from 'node:crypto'
-import { chmod, mkdir, stat } from 'node:fs/promises'
+import { chmod, mkdir } from 'node:fs/promises'
 import { createServer } from 'node:net'
 import { dirname, join } from 'node:path'
+import { isOpenToPass } from '@berth/shared/files'
 import { findStartTime, isAlive, readIdentity, writeIdentity } from '@berth/shared/processes'
 import { Refusal } from '@berth/shared/refusal'
 
@@ -73,8 +74,3 @@ export const checkPortIsFree = (port: number, host: string, setting: string): Pr
 
 const elsewhere = (project: string): string =>
   join('/var/lib/berth', createHash('sha256').update(project).digest('hex').slice(0, 12))
-
-const isOpenToPass = async (folder: string): Promise<boolean> => {
-  const { mode } = await stat(folder)
-  return (mode & 0o001) !== 0 && (folder === dirname(folder) || (await isOpenToPass(dirname(folder))))
-}

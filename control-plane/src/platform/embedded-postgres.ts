@@ -5,7 +5,7 @@ import { createServer } from 'node:net'
 import { dirname, join } from 'node:path'
 import { promisify } from 'node:util'
 import type { Clock } from '@berth/shared/clock'
-import { readTextIfThere, writeFileAtomic } from '@berth/shared/files'
+import { isOpenToPass, readTextIfThere, writeFileAtomic } from '@berth/shared/files'
 import {
   findStartTime,
   isAlive,
@@ -169,11 +169,6 @@ const placePrograms = async (copy: string, account: Account | undefined): Promis
     await rename(`${copy}.making`, copy)
   }
   return { initdb: join(copy, 'bin', 'initdb'), postgres: join(copy, 'bin', 'postgres') }
-}
-
-const isOpenToPass = async (folder: string): Promise<boolean> => {
-  const { mode } = await stat(folder)
-  return (mode & 0o001) !== 0 && (folder === dirname(folder) || (await isOpenToPass(dirname(folder))))
 }
 
 type Making = {

@@ -1,3 +1,4 @@
+import { findBadText } from '@berth/shared/parse'
 import type { FastifySchemaCompiler } from 'fastify'
 import type { TSchema } from 'typebox'
 import { Compile } from 'typebox/compile'
@@ -26,22 +27,6 @@ const invalid = ({ field, message }: { readonly field: string; readonly message:
 
 /** A cut may leave half a character, which no database can keep. */
 const beginning = (text: string, max: number): string => (text.length <= max ? text : `${text.slice(0, max - 1).toWellFormed()}…`)
-
-/** No message of ours is nested deeper; checking one that is must not exhaust the stack. */
-const depthMax = 32
-
-/** JSON can say what no database can keep: the character NUL, and halves of characters. Answers where. */
-const findBadText = (value: unknown, at = '', depth = 0): string | undefined => {
-  if (depth > depthMax) return at
-  if (typeof value === 'string') return value.includes('\0') || !value.isWellFormed() ? at || '/' : undefined
-  if (typeof value !== 'object' || value === null) return undefined
-  for (const [name, inner] of Object.entries(value)) {
-    if (findBadText(name) !== undefined) return at || '/'
-    const bad = findBadText(inner, `${at}/${name}`, depth + 1)
-    if (bad !== undefined) return bad
-  }
-  return undefined
-}
 
 type SchemaError = ReturnType<ReturnType<typeof Compile>['Errors']>[number]
 

@@ -3,11 +3,12 @@ import type { Clock } from '@berth/shared/clock'
 import type { Envelope } from '@berth/shared/dsse'
 import type { Keys } from '@berth/shared/keys/keys'
 import { layout } from '@berth/shared/layout'
-import { isObjectsError, type Objects } from '@berth/shared/objects/objects'
+import type { Objects } from '@berth/shared/objects/objects'
 import { fleetKeyName, fleetPairContext } from '@berth/shared/release'
 import type { Cloud } from '../cloud/cloud.ts'
 import { recordAudit } from '../platform/audit.ts'
 import { type Db, hint, inTransaction } from '../platform/database.ts'
+import { putOnce } from '../platform/put-once.ts'
 import { type Log, runLoop, sayOnce } from '../platform/service-loop.ts'
 import { readRoots } from '../trust/roots.ts'
 import { type FleetRow, listFleets, listPlacedNames, recordStatus } from './store.ts'
@@ -129,12 +130,4 @@ const putKeyPair = async (
     layout.fleetKey(fleet),
     Buffer.from(JSON.stringify({ publicKey, wrapped: Buffer.from(wrapped).toString('base64') }))
   )
-}
-
-const putOnce = async (objects: Objects, key: string, bytes: Uint8Array): Promise<void> => {
-  try {
-    await objects.put(key, bytes, { condition: { ifNoneMatch: '*' } })
-  } catch (error) {
-    if (!isObjectsError(error, 'precondition_failed')) throw error
-  }
 }

@@ -6,8 +6,8 @@ import { Refusal } from '@berth/shared/refusal'
 import { fleetKeyContext } from '@berth/shared/release'
 import { openWithKey, sealToPublicKey, sealWithKey } from '@berth/shared/sealed'
 import { Type } from 'typebox'
+import { putOnce } from '../platform/put-once.ts'
 import type { SealerContext } from './deps.ts'
-import { putOnce } from './put-once.ts'
 
 /** A pair as it lies in the store: the private half wrapped, in base64. */
 export const parseStoredPair = jsonParser(

@@ -4,10 +4,10 @@ import type { Objects } from '@berth/shared/objects/objects'
 import { and, eq, isNull, sql } from 'drizzle-orm'
 import { recordAudit } from '../platform/audit.ts'
 import { hint, inTransaction } from '../platform/database.ts'
+import { putOnce } from '../platform/put-once.ts'
 import { subscriptions } from '../subscriptions/schema.ts'
 import { contentContext, pairContext, subscriptionsKey } from './content-keys.ts'
 import type { SealerContext } from './deps.ts'
-import { putOnce } from './put-once.ts'
 
 /** Makes a subscription's keys where they are missing and notes that they are there. An existing one is kept: it has sealed things. */
 export const makeSubscriptionKeys = async (
